@@ -1,0 +1,5 @@
+"""``python -m labctl``."""
+
+from labctl.cli import run_and_exit
+
+run_and_exit()

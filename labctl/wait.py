@@ -1,0 +1,31 @@
+"""Waiting for a condition with a deadline: the only place in the code base that sleeps."""
+
+from __future__ import annotations
+
+import time
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import TypeVar
+
+    T = TypeVar("T")
+
+_PAUSE_S = 0.005
+
+
+def until(condition: Callable[[], T | None], within_s: float) -> T | None:
+    """Call ``condition`` until it returns something true, and return that.
+
+    Returns ``None`` where it has not by the deadline. It is called once more at the deadline, so
+    that a slow machine does not turn a condition that holds into one that does not.
+    """
+    deadline = time.monotonic() + within_s
+    while True:
+        late = time.monotonic() >= deadline
+        result = condition()
+        if result:
+            return result
+        if late:
+            return None
+        time.sleep(_PAUSE_S)
