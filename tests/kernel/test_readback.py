@@ -1,0 +1,48 @@
+"""What a node of a running lab has; test_explain_agrees.py compares all of it with ip(8)."""
+
+import subprocess
+import sys
+from collections.abc import Iterator
+
+import pytest
+
+from labctl.kernel.control import Control
+from labctl.kernel.readback import InstalledRoute, read_node
+from labctl.lab import RunningLab, open_lab
+
+pytestmark = pytest.mark.kernel
+
+
+def labctl(*words: str) -> None:
+    subprocess.run([sys.executable, "-m", "labctl", *words], check=True, capture_output=True)
+
+
+@pytest.fixture
+def lab(worker_id: str) -> Iterator[RunningLab]:
+    name = f"readback-{worker_id}"
+    labctl("up", "two_clients", "--rootless", "--name", name)
+    try:
+        yield open_lab(name)
+    finally:
+        labctl("down", name)
+
+
+def test_an_interface_that_is_set_down_is_shown_down_and_its_peer_without_carrier(
+    lab: RunningLab,
+) -> None:
+    labctl("exec", "-l", lab.name, "server", "--", "ip", "link", "set", "veth_srv_c1", "down")
+    control = Control(lab.state)
+    server = {i.name: i for i in read_node(control, lab.netns("server")).interfaces}
+    assert not server["veth_srv_c1"].is_up
+    assert server["veth_srv_c2"].is_up
+    [client] = [i for i in read_node(control, lab.netns("client1")).interfaces if not i.is_loopback]
+    assert client.is_up
+    assert not client.has_carrier
+
+
+def test_routes_tell_the_gateway_and_what_is_on_the_link(lab: RunningLab) -> None:
+    routes = read_node(Control(lab.state), lab.netns("client1")).routes
+    assert set(routes) == {
+        InstalledRoute("default", "10.0.1.1", "veth_c1"),
+        InstalledRoute("10.0.1.0/24", "", "veth_c1"),
+    }
