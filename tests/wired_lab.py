@@ -1,0 +1,168 @@
+"""A rootless lab of two hosts and one wired link, with sockets of the test's own inside."""
+
+import os
+import signal
+import socket
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+
+from labctl.impairing import FATES, Impairer, running_topology
+from labctl.kernel.control import Control
+from labctl.kernel.state import open_process, start_time, wait_ended
+from labctl.kernel.wire import HIDDEN
+from labctl.lab import up
+from labctl.plan.backend import Impairments
+from labctl.running import open_lab
+from labctl.teardown import down
+from labctl.topology.cache import load_topology
+from labctl.topology.directions import Direction, all_directions, directions_from
+from labctl.topology.impairment_words import parse_impairment
+from labctl.topology.model import Topology
+from labctl.topology.rule_directions import place_rules
+from labctl.topology.rule_file import rules_from
+from labctl.wire.client import EMULATOR
+from labctl.wire.fates import FateEntry, parse_fates
+from tests.owners import unique_name
+
+LIMIT_S = 10.0
+"""How long anything may take before a test fails: much longer than it does take."""
+
+A4, B4 = "10.0.0.1", "10.0.0.2"
+A6, B6 = "fd00::1", "fd00::2"
+
+_LAB = f"""
+name: {{name}}
+nodes: {{{{a: {{{{}}}}, b: {{{{}}}}, c: {{{{}}}}}}}}
+links:
+  - {{{{endpoints: ["a:eth0", "b:eth0"], ipv4: [{A4}/24, {B4}/24], ipv6: [{A6}/64, {B6}/64], mtu: 9000}}}}
+  - {{{{endpoints: ["b:eth1", "c:eth0"], ipv4: [10.0.1.1/24, 10.0.1.2/24]}}}}
+"""
+
+
+class WiredLab:
+    """The lab while it is up."""
+
+    def __init__(self, topology: Topology) -> None:
+        self.lab = open_lab(topology.name)
+        self.name = topology.name
+        self.topology = running_topology(self.lab)
+        self.control = Control(self.lab.state)
+        self._sockets: list[socket.socket] = []
+
+    def open(self, node: str, family: int, kind: int, protocol: int = 0) -> socket.socket:
+        """Return a socket in a node; no call on it takes longer than a test may."""
+        sock = self.control.open_socket(self.lab.netns(node), family, kind, protocol)
+        sock.settimeout(LIMIT_S)
+        self._sockets.append(sock)
+        return sock
+
+    def open_hidden(self, interface: str) -> socket.socket:
+        """Return a packet socket at a hidden interface."""
+        sock = self.control.open_socket(HIDDEN, socket.AF_PACKET, socket.SOCK_RAW)
+        sock.bind((interface, 3))  # ETH_P_ALL
+        sock.settimeout(LIMIT_S)
+        self._sockets.append(sock)
+        return sock
+
+    def receiver(self, node: str, address: tuple[str, int], kind: int) -> socket.socket:
+        """Return a socket in a node that is bound to an address."""
+        family = socket.AF_INET6 if ":" in address[0] else socket.AF_INET
+        sock = self.open(node, family, kind)
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        sock.bind(address)
+        return sock
+
+    def udp(self, source: str, target: str) -> tuple[socket.socket, socket.socket]:
+        """Return a sender in ``a`` that is connected, and its receiver in ``b``."""
+        receiver = self.receiver("b", (target, 0), socket.SOCK_DGRAM)
+        sender = self.receiver("a", (source, 0), socket.SOCK_DGRAM)
+        sender.connect(receiver.getsockname())
+        return sender, receiver
+
+    def impair(self, place: str, words: str) -> None:
+        """Do what ``labctl impair`` does with these words."""
+        Impairer(self.lab).impair(self.directions(place), parse_impairment(words.split()))
+
+    def clear(self) -> None:
+        """Make every link good again."""
+        Impairer(self.lab).clear(all_directions(self.topology))
+
+    def arm(self, direction: str, *rules: Mapping[str, object], seed: int = 1) -> None:
+        """Do what ``labctl impair --rules`` does with a file like this."""
+        file = rules_from({"seed": seed, direction: list(rules)})
+        placed = {
+            Direction(each.link, self.topology.links[each.link], each.is_from_left): each.rules
+            for each in place_rules(file, self.topology)
+        }
+        Impairer(self.lab).arm(placed, seed)
+
+    def directions(self, place: str) -> list[Direction]:
+        """Return what a place on the command line means."""
+        return directions_from(self.topology, place)
+
+    def shown(self, place: str) -> dict[str, object]:
+        """Return what ``--show`` says of one direction."""
+        [direction] = self.directions(place)
+        [found] = [
+            each for each in Impairer(self.lab).show() if each["direction"] == direction.name
+        ]
+        return found
+
+    def counters(self, place: str) -> dict[str, int]:
+        """Return the counters of one direction."""
+        counters = self.shown(place)["counters"]
+        assert isinstance(counters, dict)
+        return counters
+
+    def fates(self) -> list[FateEntry]:
+        """Return the fate log, all of it."""
+        entries, is_complete = parse_fates(Path(self.lab.state.file(FATES)).read_text())
+        assert is_complete
+        return entries
+
+    def emulator_pid(self) -> int:
+        """Return the process id of the emulator, as this machine numbers it."""
+        assert EMULATOR in {each.name for each in self.control.programs() if each.ended is None}
+        holder = self.lab.holder.pid
+        children = Path(f"/proc/{holder}/task/{holder}/children").read_text().split()
+        [pid] = [
+            int(child)
+            for child in children
+            if b"labctl.wire.emulator" in Path(f"/proc/{child}/cmdline").read_bytes()
+        ]
+        return pid
+
+    def kill_emulator(self) -> None:
+        """End the emulator as ``kill -9`` does, and wait until the holder knows."""
+        pid = self.emulator_pid()
+        pidfd = open_process(pid, start_time(pid))
+        assert pidfd is not None
+        signal.pidfd_send_signal(pidfd, signal.SIGKILL)
+        assert wait_ended(pidfd, LIMIT_S)
+        os.close(pidfd)
+        assert self.control.wait(EMULATOR, LIMIT_S) is not None
+
+    def close(self) -> None:
+        """Close what the test opened."""
+        for sock in self._sockets:
+            sock.close()
+        os.close(self.lab.pidfd)
+
+
+@contextmanager
+def wired_lab(folder: Path, impairments: Impairments = "wire") -> Iterator[WiredLab]:
+    """Have the lab up for the length of a ``with`` block, its links built as that says."""
+    name = unique_name()
+    path = folder / f"{name}.yaml"
+    path.write_text(_LAB.format(name=name))
+    topology = load_topology(str(path), {})
+    up(topology, str(path), is_rootless=True, impairments=impairments)
+    try:
+        wired = WiredLab(topology)
+        try:
+            yield wired
+        finally:
+            wired.close()
+    finally:
+        down(name)
