@@ -1,0 +1,1 @@
+"""Programs inside a lab: found by name, started, awaited, logged and stopped."""
