@@ -1,0 +1,1 @@
+"""Exercises and their checks: who passed, who failed, and whose fault it was."""

@@ -1,0 +1,48 @@
+"""Finds exercises by name: in the current folder, in ``$LABCTL_PATH``, then the bundled ones."""
+
+import os
+from collections.abc import Sequence
+
+from labctl.errors import LabError
+from labctl.grading.exercise import FILE, Exercise, load_exercise, slug_of
+from labctl.topology.words import listed, nearest
+
+
+def find_exercise(name: str, search_path: Sequence[str]) -> Exercise:
+    """Return the exercise of that name: ``udp-time``, ``03-udp-time`` or a folder's path.
+
+    Raises ``LabError`` with the nearest name where there is none.
+    """
+    if "/" in name or name in (".", ".."):
+        return load_exercise(name)
+    folders = exercise_folders(search_path)
+    for folder in folders:
+        if name in (os.path.basename(folder), slug_of(os.path.basename(folder))):
+            return load_exercise(folder)
+    slugs = [slug_of(os.path.basename(folder)) for folder in folders]
+    if not slugs:
+        raise LabError(
+            f'there is no exercise "{name}"',
+            hint="there are none in ./exercises, nor in $LABCTL_PATH",
+        )
+    close = nearest(name, slugs)
+    meant = f'did you mean "{close}"? ' if close else ""
+    raise LabError(
+        f'there is no exercise "{name}"',
+        hint=f"{meant}the exercises are: {listed(slugs, most=100)}",
+    )
+
+
+def exercise_folders(search_path: Sequence[str]) -> list[str]:
+    """Return the folders of all exercises in teaching order; a nearer one hides its namesake."""
+    found: dict[str, str] = {}
+    for place in search_path:
+        exercises = os.path.join(place, "exercises")
+        try:
+            names = sorted(os.listdir(exercises))
+        except OSError:
+            continue
+        for name in names:
+            if os.path.isfile(os.path.join(exercises, name, FILE)):
+                found.setdefault(slug_of(name), os.path.join(exercises, name))
+    return sorted(found.values(), key=lambda folder: (os.path.basename(folder), folder))
