@@ -1,0 +1,227 @@
+"""Checks of daytime. The contract is in README.md."""
+
+import calendar
+import re
+import time
+from pathlib import Path
+
+import pytest
+
+from labctl.testing import (
+    WITHIN_S,
+    Lab,
+    Program,
+    Submission,
+    Tcp,
+    Unmet,
+    expect,
+    expect_equal,
+    machine_error,
+    unmet,
+    until,
+)
+
+PORT = 8013
+SERVERS = {"client1": ("10.0.1.1", PORT), "client2": ("10.0.2.1", PORT)}
+"""The server's address, as each client knows it."""
+
+# ctime(3): the day of the month is padded with a blank.
+TEXT = re.compile(rb"[A-Z][a-z]{2} [A-Z][a-z]{2} [ 123]\d \d\d:\d\d:\d\d \d{4}\r\n")
+
+FARTHEST_ZONE_S = 15 * 3600
+
+SUPERSERVER = Path(__file__).with_name("superserver.py").read_text()
+
+
+def start(submission: Submission) -> Program:
+    return submission.start("server", "daytime_server", "0.0.0.0", str(PORT))
+
+
+def start_under_inetd(submission: Submission) -> Program:
+    through = ("python3", "-c", SUPERSERVER, str(PORT))
+    return submission.start("server", "daytime", through=through)
+
+
+def expect_the_time(client: Tcp, since: float, hint: str) -> None:
+    """Receive all up to FIN, and compare it with the check's own clock."""
+    said = client.everything(hint=hint)
+    expect(
+        TEXT.fullmatch(said),
+        expected=f"{time.ctime()!r} and CR LF, 26 bytes, then FIN",
+        actual=f"{said!r}",
+        hint="ctime(3) has the 24 characters, and LF behind them, which does not belong here",
+    )
+    told = calendar.timegm(time.strptime(said.decode().strip(), "%a %b %d %H:%M:%S %Y"))
+    # Where the server thinks it is, is its own business; zones are multiples of a quarter. And
+    # time(2) has a clock that may be a tick behind: up to a second, where one ends in between.
+    seconds = range(int(since) - 1, int(time.time()) + 1)
+    expect(
+        any((told - s) % 900 == 0 and abs(told - s) <= FARTHEST_ZONE_S for s in seconds),
+        expected=f"the local time, such as {time.ctime()}",
+        actual=said.decode().strip(),
+        hint="the time when the client has come, not when the server was started",
+    )
+
+
+@pytest.mark.points(2)
+def test_the_time_is_told(lab: Lab, submission: Submission) -> None:
+    """who connects is told the time, in 26 bytes, and then FIN comes"""
+    start(submission)
+    for node in ("client1", "client2", "client1"):
+        since = time.time()
+        client = lab[node].connect(SERVERS[node])
+        expect_the_time(
+            client, since, "the client says nothing: send the text at once, and then close"
+        )
+        client.close()
+
+
+@pytest.mark.needs("test_the_time_is_told")
+@pytest.mark.points(1)
+def test_a_client_that_stays_holds_up_nobody(lab: Lab, submission: Submission) -> None:
+    """a client that neither reads nor closes holds up nobody"""
+    start(submission)
+    since = time.time()
+    staying = [lab["client1"].connect(SERVERS["client1"]) for _ in range(3)]
+    other = lab["client2"].connect(SERVERS["client2"])
+    hint = "nothing of the conversation needs the client: wait for nobody, not even for its FIN"
+    expect_the_time(other, since, hint)
+    for client in staying:
+        expect_the_time(client, since, hint)
+
+
+@pytest.mark.needs("test_a_client_that_stays_holds_up_nobody")
+@pytest.mark.points(2)
+def test_what_a_client_says_is_thrown_away(lab: Lab, submission: Submission) -> None:
+    """what a client says is thrown away, and no RST comes for it"""
+    program = start(submission)
+    program.freeze()
+    since = time.time()
+    client = lab["client1"].connect(SERVERS["client1"])
+    say_something(client)
+    program.thaw()
+    expect_the_time(client, since, UNREAD)
+
+    def is_held() -> bool:
+        return any(s.inode for s in lab["server"].sockets("tcp", PORT) if s.state != "LISTEN")
+
+    expect(
+        until(lambda: not is_held(), WITHIN_S),
+        expected="the server closes the connection",
+        actual="it keeps it open, though it has sent FIN",
+        hint="close() as well as shutdown(), and without waiting for the client",
+    )
+    resets = lab.packets("tcp[tcpflags] & tcp-rst != 0", sent_by="server")
+    expect_equal(len(resets), 0, "segments with RST", UNREAD)
+
+
+UNREAD = (
+    "close() with bytes unread sends RST instead of FIN, and the client may lose the text: read what "
+    "is there, without waiting for more, before you close"
+)
+
+
+def say_something(client: Tcp) -> None:
+    client.send(b"what time is it?\r\n" * 100)
+    if not until(lambda: client.unacknowledged == 0, WITHIN_S):
+        raise machine_error("what the client has sent is not acknowledged", where="check")
+
+
+@pytest.mark.needs("test_the_time_is_told")
+@pytest.mark.points(1)
+def test_a_client_that_has_left_harms_nobody(lab: Lab, submission: Submission) -> None:
+    """a client that has left before it was told harms nobody"""
+    program = start(submission)
+    program.freeze()
+    since = time.time()
+    for _ in range(2):
+        lab["client1"].connect(SERVERS["client1"]).reset()
+    other = lab["client2"].connect(SERVERS["client2"])
+    program.thaw()
+    hint = (
+        "the connection is accepted, and send() fails with ECONNRESET or EPIPE: close this one and "
+        "take the next; in C, MSG_NOSIGNAL or no SIGPIPE"
+    )
+    try:
+        expect_the_time(other, since, hint)
+    finally:
+        if not program.is_running():
+            unmet(
+                "the server goes on when a client has reset its connection",
+                f"it {program.how_it_ended()}",
+                hint,
+            )
+
+
+@pytest.mark.needs("test_the_time_is_told")
+@pytest.mark.points(1)
+def test_it_is_started_again_at_once(lab: Lab, submission: Submission) -> None:
+    """it closes first and has TIME-WAIT, and can be started again at once all the same"""
+    program = start(submission)
+    since = time.time()
+    client = lab["client1"].connect(SERVERS["client1"])
+    expect_the_time(client, since, "")
+    client.close()
+
+    def states(node: str) -> list[str]:
+        return [s.state for s in lab[node].sockets("tcp", PORT) if s.state != "LISTEN"]
+
+    hint = "who sends the first FIN has TIME-WAIT, and here the client has waited for it"
+    expect(
+        until(lambda: states("server") == ["TIME-WAIT"], WITHIN_S),
+        expected="the connection in TIME-WAIT at the server's side",
+        actual=f"there {' '.join(states('server')) or 'it is gone'}",
+        hint=hint,
+    )
+    expect(
+        until(lambda: not states("client1"), WITHIN_S),
+        expected="nothing of the connection at the client's side",
+        actual=f"there {' '.join(states('client1'))}",
+        hint=hint,
+    )
+    program.kill()
+    again = submission.start("server", "daytime_server", "0.0.0.0", str(PORT), ready=False)
+    try:
+        again.ready()
+    except Unmet:
+        if again.is_running():
+            raise
+        unmet(
+            "the server can be started again at once",
+            f"it {again.how_it_ended()}",
+            "SO_REUSEADDR, before bind()",
+        )
+    expect_the_time(lab["client2"].connect(SERVERS["client2"]), since, "")
+
+
+@pytest.mark.points(2)
+@pytest.mark.parametrize("client_is", ["silent", "talking"])
+def test_it_runs_under_inetd(lab: Lab, submission: Submission, client_is: str) -> None:
+    """started by inetd it tells the time on descriptor 0, and nothing else"""
+    program = start_under_inetd(submission)
+    program.freeze()
+    since = time.time()
+    client = lab["client1"].connect(SERVERS["client1"])
+    if client_is == "talking":
+        say_something(client)
+    program.thaw()
+    hint = "descriptors 0, 1 and 2 are the connection: all that you print goes to the client"
+    expect_the_time(client, since, UNREAD if client_is == "talking" else hint)
+    client.close()
+    program.expect_line("exit 0", hint="one client, and then the program ends with exit status 0")
+
+
+@pytest.mark.points(1)
+def test_by_hand_it_says_what_is_wrong(lab: Lab, submission: Submission) -> None:
+    """started by hand it says that descriptor 0 is no socket"""
+    ended = submission.run("server", "daytime")
+    said = ended.stderr.decode(errors="backslashreplace").strip()
+    hint = "getpeername() on descriptor 0 fails with ENOTSOCK; say so on stderr, and exit 1"
+    expect(
+        said.startswith("error: getpeername: ENOTSOCK") and "\n" not in said,
+        expected="on stderr: error: getpeername: ENOTSOCK (…)",
+        actual=f"on stderr: {said or 'nothing'}",
+        hint=hint,
+    )
+    expect_equal(ended.exit_status, 1, "exit status", hint)
+    expect_equal(ended.stdout, b"", "stdout", hint)

@@ -1,0 +1,28 @@
+"""Daytime, RFC 867: who connects is told the time, and then the server closes.
+
+The text is what ctime(3) makes, 24 characters, with CR LF instead of LF:
+
+    Sat Nov  1 10:00:00 2026 CR LF
+
+It is the server's local time, and does not say where that is: it is meant for people.
+"""
+
+import socket
+import time
+
+
+def tell(connection: socket.socket) -> None:
+    """Tell one client the time and finish the connection; nothing here waits for the client."""
+    # 26 bytes always fit into the send buffer of a new connection, so this cannot wait.
+    connection.sendall(f"{time.ctime()}\n".encode())
+    connection.shutdown(socket.SHUT_WR)  # FIN, behind the text
+    # What the client has said is thrown away, but it has to be read: close() with bytes unread
+    # sends RST, and that can reach the client before it has read the text.
+    connection.setblocking(False)
+    try:
+        # Not more than fits into the receive buffer: it could go on for ever.
+        for _ in range(16):
+            if not connection.recv(65536):
+                break
+    except BlockingIOError:
+        pass

@@ -1,0 +1,80 @@
+"""TIME/1 between a program that asks everybody and the hosts that the check plays."""
+
+import socket
+import struct
+from typing import NamedTuple
+
+from labctl.testing import (
+    WITHIN_S,
+    Address,
+    Lab,
+    Program,
+    Submission,
+    Udp,
+    Unmet,
+    expect_equal,
+    machine_error,
+    unmet,
+    until,
+)
+
+PORT = 8080
+PROBE_PORT = 9
+SUBNET = "10.0.0.255"
+LIMITED = "255.255.255.255"
+LONG_MS = "20000"
+"""Much longer than any check waits for what should come."""
+
+REQUEST = struct.Struct("!2sBBIQ")
+ANSWER = struct.Struct("!2sBBIQQ")
+
+
+class Question(NamedTuple):
+    """The program's request, as one host has received it."""
+
+    seq: int
+    t_client: int
+    sender: Address
+
+    def answer(self, t_server: int) -> bytes:
+        return ANSWER.pack(b"TM", 1, 2, self.seq, self.t_client, t_server)
+
+
+def switched_lab(lab: Lab) -> None:
+    """Wait until the switch forwards: its ports learn a little late that their links are up."""
+    probe = lab["alice"].socket(socket.AF_INET, socket.SOCK_DGRAM)
+    probe.setsockopt(socket.SOL_SOCKET, socket.SO_BROADCAST, 1)
+
+    def reaches_all() -> bool:
+        probe.sendto(b"", (SUBNET, PROBE_PORT))
+        match = f"udp dst port {PROBE_PORT}"
+        return all(lab.packets(match, received_by=node) for node in ("bob", "carol"))
+
+    if not until(reaches_all, WITHIN_S):
+        raise machine_error("the switch forwards nothing", where="check")
+
+
+def host(lab: Lab, node: str) -> Udp:
+    """Return a socket of a node that hears broadcasts: it is bound to 0.0.0.0."""
+    return lab[node].udp(bind=("0.0.0.0", PORT))
+
+
+def start(lab: Lab, submission: Submission, *options: str, address: str = SUBNET) -> Program:
+    switched_lab(lab)
+    return submission.start("alice", "time_poll", address, str(PORT), *options, ready=False)
+
+
+def question(server: Udp, program: Program) -> Question:
+    """Receive the program's request. Raises ``Unmet`` where none comes, or it is none."""
+    hint = "setsockopt(SOL_SOCKET, SO_BROADCAST), then sendto() the broadcast address"
+    try:
+        data, sender = server.receive_from(expected="a request", hint=hint)
+    except Unmet:
+        if not program.is_running():
+            unmet("a request", f"the program {program.how_it_ended()}", hint)
+        raise
+    expect_equal(len(data), REQUEST.size, "bytes in the request", "TIME/1 is in README.md")
+    magic, version, kind, seq, t_client = REQUEST.unpack(data)
+    what = "magic, version and type of the request"
+    expect_equal((magic, version, kind), (b"TM", 1, 1), what, "TIME/1 is in README.md")
+    return Question(seq, t_client, sender)
