@@ -49,7 +49,7 @@ def test_one_question_goes_to_all(lab: Lab, submission: Submission) -> None:
     """one question goes to all hosts, in one frame"""
     bob = bcast_time.host(lab, "bob")
     carol = bcast_time.host(lab, "carol")
-    program = bcast_time.start(lab, submission, "-t", LONG_MS)
+    program = bcast_time.start(submission, "-t", LONG_MS)
     one = bcast_time.question(bob, program)
     expect_equal(bcast_time.question(carol, program), one, "what carol received", "send it once")
     sent = lab.packets(f"udp dst port {PORT}", sent_by="alice")
@@ -67,7 +67,7 @@ def test_one_question_goes_to_all(lab: Lab, submission: Submission) -> None:
 def test_each_host_is_listed_once(lab: Lab, submission: Submission, rng: random.Random) -> None:
     """each host that answers is listed, once, when its answer comes, also the own one"""
     hosts = {name: bcast_time.host(lab, name) for name in ("bob", "carol", "alice")}
-    program = bcast_time.start(lab, submission, "-t", LONG_MS)
+    program = bcast_time.start(submission, "-t", LONG_MS)
     questions = {name: bcast_time.question(udp, program) for name, udp in hosts.items()}
     hints = {
         "bob": "answers come from the host's own address: a connected socket would not take them; "
@@ -91,7 +91,7 @@ def test_other_datagrams_are_no_answers(
     """what is no answer to this question is not listed"""
     bob = bcast_time.host(lab, "bob")
     carol = bcast_time.host(lab, "carol")
-    program = bcast_time.start(lab, submission, "-t", LONG_MS)
+    program = bcast_time.start(submission, "-t", LONG_MS)
     asked = bcast_time.question(carol, program)
     good = asked.answer(1)
     for wrong in (
@@ -123,7 +123,7 @@ def test_it_ends_though_answers_go_on(lab: Lab, submission: Submission, talks: b
     """it ends when its time is over, though answers go on"""
     bob = bcast_time.host(lab, "bob")
     for _ in range(TRIALS):
-        program = bcast_time.start(lab, submission, "-t", f"{TALK_S * 1000:.0f}")
+        program = bcast_time.start(submission, "-t", f"{TALK_S * 1000:.0f}")
         asked = bcast_time.question(bob, program)
         if not talks or is_told_to_its_end(lab, program, bob, asked):
             break
@@ -161,7 +161,7 @@ def test_the_limited_broadcast_needs_a_source(
     lab: Lab, submission: Submission, rng: random.Random
 ) -> None:
     """255.255.255.255 works from the address of an interface, and says ENETUNREACH without"""
-    program = bcast_time.start(lab, submission, "-t", "300", address=LIMITED)
+    program = bcast_time.start(submission, "-t", "300", address=LIMITED)
     ended = program.expect_exit(1, hint="no route leads there, and alice has no default route")
     said = ended.stderr.decode(errors="backslashreplace").strip()
     expect(
@@ -173,7 +173,7 @@ def test_the_limited_broadcast_needs_a_source(
 
     bob = bcast_time.host(lab, "bob")
     source = lab["alice"].address
-    program = bcast_time.start(lab, submission, "-s", source, "-t", LONG_MS, address=LIMITED)
+    program = bcast_time.start(submission, "-s", source, "-t", LONG_MS, address=LIMITED)
     asked = bcast_time.question(bob, program)
     expect_equal(asked.sender[0], source, "sender of the question", "bind() to the source")
     expect(
@@ -196,7 +196,7 @@ def test_what_came_in_time_counts(lab: Lab, submission: Submission, rng: random.
     t_server = rng.randrange(10**18, 2 * 10**18)
     for wait_ms in (600, 2400, 9600):  # more where the machine is too slow for less
         over_at = time.monotonic() + wait_ms / 1000
-        program = bcast_time.start(lab, submission, "-t", str(wait_ms))
+        program = bcast_time.start(submission, "-t", str(wait_ms))
         asked = bcast_time.question(bob, program)
         bcast_time.question(carol, program)
         with suppress(Unmet):  # its time may be over already

@@ -140,7 +140,6 @@ def test_a_failed_command_is_answered(lab: Lab, submission: Submission) -> None:
 
 def send(lab: Lab, submission: Submission, text: bytes, *options: str) -> None:
     """Run the sender on alice, and expect that it ends well."""
-    group_lab.switched_lab(lab)
     program = start_sender(lab, submission, *options)
     program.write(text)
     program.end_input()

@@ -24,6 +24,7 @@ DELTA = (
     "received, the next eight of what was sent, each time bytes and then packets"
 )
 HEADERS = 14 + 20 + 8
+_MOST_LOOKS = 100
 
 
 def start(submission: Submission, node: str) -> Program:
@@ -76,8 +77,9 @@ def test_rates_are_by_the_time_that_has_passed(
     """ns is the time between the looks, and a rate is bits in that time"""
     program = start(submission, "client1")
     look = ifcounters.first_look(program, "veth_c1")
-    for count in (2, rng.randrange(20, 60)):
-        send(lab, count, 1000)
+    since_ns = look.after.time_ns
+    for _ in range(_MOST_LOOKS):
+        send(lab, rng.randrange(20, 60), 1000)
         after, said = ifcounters.next_look(program, "veth_c1")
         least = after.before.time_ns - look.after.time_ns
         most = after.after.time_ns - look.before.time_ns
@@ -94,7 +96,12 @@ def test_rates_are_by_the_time_that_has_passed(
                 f"{field}_bps for {field}_bytes={said.counters[f'{field}_bytes']} in ns={said.ns}",
                 "bits are 8 times the bytes, a second is 10^9 ns; in whole numbers, rounded down",
             )
+        # On a busy machine the bounds may be so wide that the time from the first look on would
+        # be within them too. Then they say nothing yet.
+        if most < after.before.time_ns - since_ns:
+            return
         look = after
+    raise machine_error("the times of the looks are too uncertain to tell one from another")
 
 
 @pytest.mark.needs("test_what_goes_through_is_counted")
