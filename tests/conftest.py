@@ -96,8 +96,9 @@ def _is_worker(config: pytest.Config) -> bool:
 
 def _hear_the_terminal() -> None:
     # A shell without job control starts what it puts in the background (`make test &`) with these
-    # ignored, and so would every program be that a test starts in order to interrupt it.
+    # ignored, and nohup(1) the first; so would every program be that a test starts to interrupt it.
     for number, usual in (
+        (signal.SIGHUP, signal.SIG_DFL),
         (signal.SIGINT, signal.default_int_handler),
         (signal.SIGQUIT, signal.SIG_DFL),
     ):

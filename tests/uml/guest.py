@@ -24,6 +24,7 @@ SHARED = Path("/run/host")
 
 _MODULES = Path("/usr/lib/uml/modules")
 _INIT = Path(__file__).with_name("init.sh")
+_WIDE_REGISTERS = Path(__file__).with_name("wide_registers.c")
 _GRACE_S = 10.0
 _FOLDERS = Path("/tmp")
 """Not where TMPDIR says: the kernel's command line has no room for spaces in a path."""
@@ -47,6 +48,8 @@ def why_none() -> str:
         return f"{KERNEL} is not installed (apt-get install {PACKAGE})"
     if not shutil.which("modprobe"):
         return "modprobe is not installed (apt-get install kmod)"
+    if not shutil.which("cc"):
+        return "cc is not installed (apt-get install gcc libc6-dev)"
     if not list(_MODULES.glob("*")):
         return f"no modules of {KERNEL} in {_MODULES}"
     return ""
@@ -86,6 +89,8 @@ def _prepare(
     (folder / "results").mkdir()
     (folder / "cwd").symlink_to(cwd)
     shutil.copy(_INIT, folder / "init")
+    preloaded = folder / "wide_registers.so"
+    subprocess.run(["cc", "-shared", "-fPIC", "-O", "-o", preloaded, _WIDE_REGISTERS], check=True)
     modules = folder / "modules/lib/modules"
     modules.mkdir(parents=True)
     for version in _MODULES.glob("*"):
@@ -114,6 +119,7 @@ def _boot(folder: Path, timeout_s: float) -> tuple[str, bool]:
     # It keeps its memory in a file in /dev/shm, unless one of these names another folder.
     elsewhere = ("TMPDIR", "TMP", "TEMP")
     environment = {name: value for name, value in os.environ.items() if name not in elsewhere}
+    environment["LD_PRELOAD"] = str(folder / "wide_registers.so")
     with (folder / "console").open("wb") as console:
         guest = subprocess.Popen(
             words,
