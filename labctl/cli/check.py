@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     import argparse
 
     from labctl.grading.exercise import Exercise
+    from labctl.grading.forkserver import ForkServer
     from labctl.grading.outcome import CheckResult, Report
     from labctl.grading.run import Settings
 
@@ -62,6 +63,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Check; exit code 0 where all passed, 1 where one failed, 3 where one could not be judged."""
+    from labctl.grading.forkserver import ForkServer
     from labctl.grading.run import Settings
     from labctl.grading.source import chosen_checks
 
@@ -75,9 +77,10 @@ def run(args: argparse.Namespace) -> int:
         is_rootless=choose_rootless(rootless=args.rootless, root=args.root),
         only=chosen_checks(exercise, args.only),
     )
-    if args.watch:
-        return _watch(exercise, folder, settings)
-    report, kept = _check(exercise, folder, settings, is_shown=not args.json)
+    with ForkServer() as server:
+        if args.watch:
+            return _watch(server, exercise, folder, settings)
+        report, kept = _check(server, exercise, folder, settings, is_shown=not args.json)
     if args.json:
         from labctl.grading.outcome import report_as_json
 
@@ -98,7 +101,7 @@ def _folder(word: str | None, exercise: Exercise) -> str:
     return folder
 
 
-def _watch(exercise: Exercise, folder: str, settings: Settings) -> int:
+def _watch(server: ForkServer, exercise: Exercise, folder: str, settings: Settings) -> int:
     from labctl.grading.watch import changes
 
     # Told first of all is that nothing has changed yet: from then on no change is missed.
@@ -111,13 +114,13 @@ def _watch(exercise: Exercise, folder: str, settings: Settings) -> int:
                 f" and {more} more" if more > 0 else ""
             )
             print(f"changed: {_printable(shown)}")
-        _check(exercise, folder, settings, is_shown=True)
+        _check(server, exercise, folder, settings, is_shown=True)
         print(paint(f"watching {_printable(folder)}; Ctrl-C ends", "dim"), flush=True)
     return 0
 
 
 def _check(
-    exercise: Exercise, folder: str, settings: Settings, *, is_shown: bool
+    server: ForkServer, exercise: Exercise, folder: str, settings: Settings, *, is_shown: bool
 ) -> tuple[Report, str]:
     """Run the checks once; return the report, and the folder where it is kept."""
     from labctl.grading.results import drop_results_folder, keep_report, new_results_folder
@@ -132,7 +135,7 @@ def _check(
     show.begin(exercise, folder, settings.seed)
     watcher = Watcher(show.plan, show.check_started, show.check_ended)
     try:
-        report = run_checks(exercise, folder, settings._replace(keep=keep), watcher)
+        report = run_checks(server, exercise, folder, settings._replace(keep=keep), watcher)
     except BaseException:
         if keep:
             drop_results_folder(keep)

@@ -1,8 +1,11 @@
-"""Writes result files so that nobody ever reads half of one."""
+"""Writes result files so that nobody ever reads half of one, and reads the end of others."""
 
 import json
 import os
 from typing import Any
+
+_TAIL_BYTES = 1 << 16
+_TAIL_LINES = 30
 
 
 def write_file(path: str, content: bytes | str) -> None:
@@ -29,3 +32,10 @@ def write_json(path: str, value: Any) -> None:  # noqa: ANN401  # whatever JSON 
     """Write a value as JSON, as ``write_file`` does."""
     # Only ASCII: whatever a program has printed, every reader of the file can decode it.
     write_file(path, json.dumps(value, indent=2) + "\n")
+
+
+def last_lines(fd: int) -> list[str]:
+    """Return the last lines of a file, wherever its descriptor stands."""
+    begin = max(0, os.fstat(fd).st_size - _TAIL_BYTES)
+    text = os.pread(fd, _TAIL_BYTES, begin).decode(errors="replace")
+    return text.splitlines()[-_TAIL_LINES:]

@@ -15,6 +15,7 @@ from labctl.grading.children import Ended, Said, Say, do_jobs
 from labctl.grading.exercise import Exercise
 from labctl.grading.files import write_file, write_json
 from labctl.grading.fingerprint import fingerprint
+from labctl.grading.forkserver import ForkServer
 from labctl.grading.gradebook import reports_as_csv, reports_as_json
 from labctl.grading.gradescope import report_as_gradescope
 from labctl.grading.handed_in import HandedIn, open_handed_in
@@ -174,9 +175,12 @@ def _judge_all(
     finished: dict[int, Report] = {}
 
     def work(job: int, say: Say) -> None:
-        _judge(handed_in[todo[job]], grading, say)
+        _judge(server, handed_in[todo[job]], grading, say)
 
-    with closing(do_jobs(len(todo), work, grading.at_once)) as events:
+    with (
+        ForkServer(_PATIENCE) as server,
+        closing(do_jobs(len(todo), work, grading.at_once)) as events,
+    ):
         for event in events:
             at = todo[event.job]
             match event:
@@ -200,7 +204,7 @@ def _empty(submission: HandedIn, grading: Grading) -> Report:
     return Report(grading.exercise.slug, submission.name, grading.seed, ())
 
 
-def _judge(submission: HandedIn, grading: Grading, say: Say) -> None:
+def _judge(server: ForkServer, submission: HandedIn, grading: Grading, say: Say) -> None:
     """Judge one submission; in a process of its own."""
     folder = _folder(submission, grading)
     # What is there is of an older submission, or of a run that was killed.
@@ -213,7 +217,6 @@ def _judge(submission: HandedIn, grading: Grading, say: Say) -> None:
         sandbox="require",
         is_rootless=grading.is_rootless,
         keep=os.path.join(os.path.abspath(folder), _PACKETS),
-        patience=_PATIENCE,
     )
     watcher = Watcher(
         planned=lambda titles: say({"planned": len(titles)}),
@@ -223,7 +226,7 @@ def _judge(submission: HandedIn, grading: Grading, say: Say) -> None:
     os.environ["TMPDIR"] = tempfile.tempdir = os.path.abspath(scratch)
     try:
         programs = open_handed_in(submission, grading.exercise, scratch)
-        report = run_checks(grading.exercise, programs, settings, watcher)
+        report = run_checks(server, grading.exercise, programs, settings, watcher)
     except LabError as error:
         report = _empty(submission, grading)._replace(problem=str(error))
     except Exception as error:

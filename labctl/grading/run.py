@@ -3,16 +3,14 @@
 import json
 import os
 import select
-import signal
-import subprocess
-import sys
 import tempfile
 import time
 from collections.abc import Callable
 from typing import Any, Literal, NamedTuple
 
-from labctl.grading.endpoints import PATIENCE
 from labctl.grading.exercise import Exercise
+from labctl.grading.files import last_lines
+from labctl.grading.forkserver import ForkServer, PytestRun
 from labctl.grading.outcome import CheckResult, Report, check_from_json
 from labctl.kernel.scratch import scratch_folder
 from labctl.teardown import down
@@ -26,8 +24,6 @@ _START_WITHIN_S = 60.0
 _SLACK = 4
 """A run may take so many times what all its checks may take; then something hangs."""
 
-_SHOWN_LINES = 30
-
 
 class Settings(NamedTuple):
     """How checks are run."""
@@ -40,8 +36,6 @@ class Settings(NamedTuple):
     """Folder for what there is to look at afterwards (packets, drawings); empty for nowhere."""
     only: tuple[str, ...] = ()
     """Names of the checks to run, with those that they need; empty for all."""
-    patience: float = 1.0
-    """How many times as long as usual checks wait for what should come at once."""
 
 
 class Watcher(NamedTuple):
@@ -57,7 +51,11 @@ SILENT = Watcher()
 
 
 def run_checks(
-    exercise: Exercise, folder: str, settings: Settings, watcher: Watcher = SILENT
+    server: ForkServer,
+    exercise: Exercise,
+    folder: str,
+    settings: Settings,
+    watcher: Watcher = SILENT,
 ) -> Report:
     """Check the programs in ``folder``. Never raises for what a submission does.
 
@@ -65,21 +63,19 @@ def run_checks(
     ``KeyboardInterrupt`` too, ends everything that it has started.
     """
     started = time.monotonic()
-    run = _Run(exercise, settings.patience, watcher)
+    told = _Told(exercise, server.patience, watcher)
     with (
         tempfile.TemporaryFile() as output,
         scratch_folder("labctl-run-") as scratch,
     ):
         events_read, events_write = os.pipe2(os.O_CLOEXEC)
         try:
-            process = subprocess.Popen(
-                _command(exercise, folder, settings, events_write),
-                stdin=subprocess.DEVNULL,
-                stdout=output,
-                stderr=subprocess.STDOUT,
-                pass_fds=[events_write],
+            run = server.start(
+                _options(exercise, folder, settings),
                 cwd=exercise.checks_folder,
-                env=_environment(scratch, settings.patience),
+                scratch=scratch,
+                output_fd=output.fileno(),
+                events_fd=events_write,
             )
         except BaseException:
             os.close(events_read)
@@ -87,30 +83,31 @@ def run_checks(
         finally:
             os.close(events_write)
         try:
-            problem = run.follow(process, events_read)
+            problem = told.follow(run, events_read)
         finally:
-            _end(process)
+            _end(run)
             os.close(events_read)
-            run.clear_up()
-        if not problem and run.missing:
-            problem = f"the checks ended early ({process.returncode})"
-        if not problem and not run.results:
+            told.clear_up()
+        if not problem and told.missing:
+            problem = f"the checks ended early ({run.exit_status})"
+        if not problem and not told.results:
             problem = "no check ran"
         if problem:
-            output.seek(0)
-            lines = output.read().decode(errors="replace").splitlines()[-_SHOWN_LINES:]
-            problem = "\n".join([problem, *lines])
+            said = last_lines(output.fileno())
+            if run.exit_status is None:
+                said += server.last_output()
+            problem = "\n".join([problem, *said])
     return Report(
         exercise.slug,
         os.path.abspath(folder),
         settings.seed,
-        tuple(run.results),
+        tuple(told.results),
         problem,
         time.monotonic() - started,
     )
 
 
-class _Run:
+class _Told:
     """What a pytest has told so far."""
 
     def __init__(self, exercise: Exercise, patience: float, watcher: Watcher) -> None:
@@ -125,30 +122,27 @@ class _Run:
         """Return how many checks have not ended."""
         return len(self._planned) - len(self.results)
 
-    def follow(self, process: "subprocess.Popen[bytes]", events_fd: int) -> str:
-        """Take in events until the process ends; return what is wrong if it hangs."""
-        pidfd = os.pidfd_open(process.pid)
-        try:
-            poll = select.poll()
-            poll.register(pidfd, select.POLLIN)
-            poll.register(events_fd, select.POLLIN)
-            buffer = b""
-            deadline = time.monotonic() + _START_WITHIN_S
-            while (left_s := deadline - time.monotonic()) > 0:
-                ready = {fd for fd, _ in poll.poll(left_s * 1000)}
-                if events_fd in ready:
-                    data = os.read(events_fd, 65536)
-                    if not data:
-                        poll.unregister(events_fd)
-                    *lines, buffer = (buffer + data).split(b"\n")
-                    for line in lines:
-                        if self._take(json.loads(line)):
-                            planned_s = self._check_seconds * len(self._planned)
-                            deadline = time.monotonic() + _SLACK * planned_s + _START_WITHIN_S
-                elif pidfd in ready:
-                    return ""
-        finally:
-            os.close(pidfd)
+    def follow(self, run: PytestRun, events_fd: int) -> str:
+        """Take in events until the run ends; return what is wrong if it hangs."""
+        poll = select.poll()
+        poll.register(run, select.POLLIN)
+        poll.register(events_fd, select.POLLIN)
+        buffer = b""
+        deadline = time.monotonic() + _START_WITHIN_S
+        while (left_s := deadline - time.monotonic()) > 0:
+            ready = {fd for fd, _ in poll.poll(left_s * 1000)}
+            if events_fd in ready:
+                data = os.read(events_fd, 65536)
+                if not data:
+                    poll.unregister(events_fd)
+                *lines, buffer = (buffer + data).split(b"\n")
+                for line in lines:
+                    if self._take(json.loads(line)):
+                        planned_s = self._check_seconds * len(self._planned)
+                        deadline = time.monotonic() + _SLACK * planned_s + _START_WITHIN_S
+            elif run.fileno() in ready:
+                run.wait()
+                return ""
         return "the checks did not come to an end"
 
     def clear_up(self) -> None:
@@ -176,13 +170,12 @@ class _Run:
         return False
 
 
-def _command(exercise: Exercise, folder: str, settings: Settings, events_fd: int) -> list[str]:
+def _options(exercise: Exercise, folder: str, settings: Settings) -> list[str]:
     options = [
         f"--exercise={exercise.folder}",
         f"--submission={os.path.abspath(folder)}",
         f"--labctl-seed={settings.seed}",
         f"--labctl-sandbox={settings.sandbox}",
-        f"--labctl-events-fd={events_fd}",
     ]
     if not settings.is_rootless:
         options.append("--labctl-root")
@@ -191,34 +184,15 @@ def _command(exercise: Exercise, folder: str, settings: Settings, events_fd: int
     if settings.only:
         options.append(f"--labctl-only={','.join(settings.only)}")
     return [
-        *(sys.executable, "-m", "pytest", "-p", "labctl.grading.plugin"),
         *("-p", "no:cacheprovider", "-c", os.devnull, "--rootdir", exercise.checks_folder),
         *("-o", f"pythonpath={exercise.checks_folder}", "--import-mode=importlib"),
         *("--strict-markers", "-q", *options, exercise.checks_folder),
     ]
 
 
-def _environment(scratch: str, patience: float) -> dict[str, str]:
-    package = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
-    # The user's own plugins and options for pytest have no say in what a check finds.
-    own = {name: value for name, value in os.environ.items() if not name.startswith("PYTEST_")}
-    return {
-        **own,
-        "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1",
-        "PYTHONDONTWRITEBYTECODE": "1",
-        "PYTHONPATH": package,
-        # All that it makes goes with it, however it ends.
-        "TMPDIR": scratch,
-        PATIENCE: f"{patience:g}",
-    }
-
-
-def _end(process: "subprocess.Popen[bytes]") -> None:
-    if process.poll() is None:
-        # As Ctrl-C: it takes its labs down. They end with it in any case.
-        process.send_signal(signal.SIGINT)
-        try:
-            process.wait(_END_WITHIN_S)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            process.wait()
+def _end(run: PytestRun) -> None:
+    # As Ctrl-C: it takes its labs down. They end with it in any case.
+    run.interrupt()
+    if not run.wait(_END_WITHIN_S):
+        run.kill()
+        run.wait()

@@ -10,6 +10,7 @@ from typing import Literal, NamedTuple
 from labctl.errors import LabError
 from labctl.grading.content import content_problems, references
 from labctl.grading.exercise import Exercise, load_exercise
+from labctl.grading.forkserver import ForkServer
 from labctl.grading.outcome import Outcome, Report
 from labctl.grading.run import Settings, run_checks
 from labctl.kernel.scratch import scratch_folder
@@ -97,17 +98,20 @@ def verify(
     progress(0, len(trials), None)
     done: list[Tried] = []
     lock = threading.Lock()
-    settings = Settings(is_rootless=is_rootless, patience=_PATIENCE)
+    settings = Settings(is_rootless=is_rootless)
 
     def attempt(trial: Trial) -> Tried:
-        tried = _try(trial, settings)
+        tried = _try(server, trial, settings)
         with lock:
             done.append(tried)
             progress(len(done), len(trials), tried)
         return tried
 
     # More than cores: a run that fails spends most of its time waiting for what does not come.
-    with ThreadPoolExecutor(jobs or 4 * (os.cpu_count() or 1)) as pool:
+    with (
+        ForkServer(_PATIENCE) as server,
+        ThreadPoolExecutor(jobs or 4 * (os.cpu_count() or 1)) as pool,
+    ):
         futures = [pool.submit(attempt, trial) for trial in trials]
         try:
             tried = [future.result() for future in futures]
@@ -117,7 +121,7 @@ def verify(
     return Verified(tuple(content), tuple(tried))
 
 
-def _try(trial: Trial, settings: Settings) -> Tried:
+def _try(server: ForkServer, trial: Trial, settings: Settings) -> Tried:
     exercise = trial.exercise
     with scratch_folder("labctl-verify-") as folder:
         submission = os.path.join(folder, "submission")
@@ -126,7 +130,7 @@ def _try(trial: Trial, settings: Settings) -> Tried:
             shutil.copytree(os.path.join(exercise.folder, "reference"), submission)
         if os.path.isdir(source):
             shutil.copytree(source, submission, dirs_exist_ok=True)
-        report = run_checks(exercise, submission, settings._replace(seed=trial.seed))
+        report = run_checks(server, exercise, submission, settings._replace(seed=trial.seed))
     return Tried(trial, report, tuple(judged(trial, report)))
 
 

@@ -10,12 +10,12 @@ import pytest
 
 from labctl.grading.exercise import load_exercise
 from labctl.grading.outcome import Outcome
-from labctl.grading.run import Settings, Watcher, run_checks
+from labctl.grading.run import Settings, Watcher
 from labctl.kernel.scratch import remove_abandoned
 from labctl.kernel.state import LabState
 from labctl.teardown import down
 from labctl.wait import until
-from tests.grading.workshop import MODES, check, make_exercise, make_submission, only
+from tests.grading.workshop import MODES, check, make_exercise, make_submission, only, run
 
 pytestmark = [pytest.mark.kernel, pytest.mark.slow]
 
@@ -196,7 +196,7 @@ def test_what_happens_is_told_as_it_happens(tmp_path: Path) -> None:
         ended=lambda result: told.append(result.outcome.value),
     )
 
-    run_checks(exercise, str(make_submission(tmp_path, HELLO)), Settings(), watcher)
+    run(exercise, str(make_submission(tmp_path, HELLO)), watcher)
 
     assert told == [["one", "two"], "one", "passed", "two", "passed"]
 
@@ -250,8 +250,11 @@ def test_an_interrupted_run_leaves_no_lab(tmp_path: Path) -> None:
     program = textwrap.dedent(
         f"""
         from labctl.grading.exercise import load_exercise
+        from labctl.grading.forkserver import ForkServer
         from labctl.grading.run import Settings, run_checks
-        run_checks(load_exercise({exercise.folder!r}), {str(submission)!r}, Settings())
+        run_checks(
+            ForkServer(), load_exercise({exercise.folder!r}), {str(submission)!r}, Settings()
+        )
         """
     )
     scratch = tmp_path / "scratch"
@@ -292,9 +295,7 @@ def test_an_exercise_may_bring_a_lab_of_its_own(tmp_path: Path) -> None:
         "  - {endpoints: [left, right], ipv4: 10.0.0.0/24}\n"
     )
 
-    report = run_checks(
-        load_exercise(exercise.folder), str(make_submission(tmp_path, HELLO)), Settings()
-    )
+    report = run(load_exercise(exercise.folder), str(make_submission(tmp_path, HELLO)))
 
     assert report.outcome is Outcome.PASSED, report
 
@@ -304,7 +305,7 @@ def test_on_a_busy_machine_checks_may_be_told_to_wait_longer(tmp_path: Path) -> 
     def test_waits(lab, submission):
         unmet("nothing", f"{WITHIN_S:g} s, and {lab.seed}")
     """
-    patient = only(check(tmp_path, checks, HELLO, settings=Settings(patience=3)))
+    patient = only(check(tmp_path, checks, HELLO, patience=3))
 
     assert patient.actual == "15 s, and 1"
 

@@ -7,8 +7,9 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from labctl.grading.exercise import Exercise, load_exercise
+from labctl.grading.forkserver import ForkServer
 from labctl.grading.outcome import CheckResult, Report
-from labctl.grading.run import Settings, run_checks
+from labctl.grading.run import SILENT, Settings, Watcher, run_checks
 
 HEAD = """
 import os, random, signal, socket
@@ -58,11 +59,26 @@ def check(
     files: Mapping[str, str] | None = None,
     *,
     settings: Settings | None = None,
+    patience: float = 1.0,
     **meta: str,
 ) -> Report:
     """Run these checks on a submission of these files."""
     exercise = make_exercise(folder, checks, **meta)
-    return run_checks(exercise, str(make_submission(folder, files or {})), settings or Settings())
+    submission = str(make_submission(folder, files or {}))
+    return run(exercise, submission, settings=settings, patience=patience)
+
+
+def run(
+    exercise: Exercise,
+    submission: str,
+    watcher: Watcher = SILENT,
+    *,
+    settings: Settings | None = None,
+    patience: float = 1.0,
+) -> Report:
+    """Run the checks of an exercise once."""
+    with ForkServer(patience) as server:
+        return run_checks(server, exercise, submission, settings or Settings(), watcher)
 
 
 def only(report: Report) -> CheckResult:
