@@ -9,7 +9,7 @@ from labctl.topology.words import listed, nearest
 
 
 def find_exercise(name: str, search_path: Sequence[str]) -> Exercise:
-    """Return the exercise of that name: ``udp-time``, ``03-udp-time`` or a folder's path.
+    """Return the exercise of that name: ``udp-time``, ``03-udp-time``, ``3`` or a folder's path.
 
     Raises ``LabError`` with the nearest name where there is none.
     """
@@ -19,6 +19,14 @@ def find_exercise(name: str, search_path: Sequence[str]) -> Exercise:
     for folder in folders:
         if name in (os.path.basename(folder), slug_of(os.path.basename(folder))):
             return load_exercise(folder)
+    numbered = [folder for folder in folders if _is_number_of(name, os.path.basename(folder))]
+    if len(numbered) == 1:
+        return load_exercise(numbered[0])
+    if numbered:
+        raise LabError(
+            f"several exercises have the number {name}",
+            hint=f"which one: {listed([os.path.basename(folder) for folder in numbered])}?",
+        )
     slugs = [slug_of(os.path.basename(folder)) for folder in folders]
     if not slugs:
         raise LabError(
@@ -31,6 +39,11 @@ def find_exercise(name: str, search_path: Sequence[str]) -> Exercise:
         f'there is no exercise "{name}"',
         hint=f"{meant}the exercises are: {listed(slugs, most=100)}",
     )
+
+
+def _is_number_of(name: str, directory: str) -> bool:
+    number = directory.partition("-")[0]
+    return name.isdecimal() and number.isdecimal() and int(name) == int(number)
 
 
 def exercise_folders(search_path: Sequence[str]) -> list[str]:

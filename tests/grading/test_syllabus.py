@@ -34,11 +34,23 @@ def test_one_of_the_users_own_hides_the_bundled_one_of_that_name(tmp_path: Path)
     assert found.title == "mine"
 
 
-@pytest.mark.parametrize("name", ["udp-time", "03-udp-time"])
-def test_the_number_may_be_left_out(tmp_path: Path, name: str) -> None:
+@pytest.mark.parametrize("name", ["udp-time", "03-udp-time", "03", "3"])
+def test_the_number_or_the_name_may_be_left_out(tmp_path: Path, name: str) -> None:
     make(tmp_path, "03-udp-time")
+    make(tmp_path, "30-ping")
 
     assert find_exercise(name, [str(tmp_path)]).slug == "udp-time"
+
+
+def test_a_number_that_two_have_is_no_name(tmp_path: Path) -> None:
+    make(tmp_path / "mine", "03-mine")
+    make(tmp_path / "bundled", "03-udp-time")
+
+    with pytest.raises(LabError, match="several exercises have the number 3") as raised:
+        find_exercise("3", [str(tmp_path / "mine"), str(tmp_path / "bundled")])
+
+    assert "03-mine" in raised.value.hint
+    assert "03-udp-time" in raised.value.hint
 
 
 def test_a_path_is_an_exercise_too(tmp_path: Path) -> None:
