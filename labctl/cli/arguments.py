@@ -121,7 +121,9 @@ def chosen_program(word: str | None, programs: list[ProgramStatus]) -> str:
 def add_exercise_argument(parser: argparse.ArgumentParser) -> None:
     """Add EXERCISE."""
     exercise = parser.add_argument(
-        "exercise", metavar="EXERCISE", help="a name (udp-time), a number (3), or a folder (./my-exercise)"
+        "exercise",
+        metavar="EXERCISE",
+        help="a name (udp-time), a number (3), or a folder (./my-exercise)",
     )
     exercise.completer = complete_exercises  # type: ignore[attr-defined]
 

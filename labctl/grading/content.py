@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator, Sequence
 
 from labctl.errors import LabError, LabErrors
 from labctl.grading.exercise import FILE, Exercise, load_exercise, slug_of
+from labctl.grading.mistakes import mistakes_in
 from labctl.grading.source import checks_of
 from labctl.programs.search import search_path
 from labctl.topology.cache import load_topology
@@ -166,12 +167,12 @@ def _hints(exercise: Exercise, titles: Sequence[str]) -> Iterator[LabError]:
 
 def _faulty(exercise: Exercise) -> Iterator[LabError]:
     folder = os.path.join(exercise.folder, "faulty")
-    there = set(os.listdir(folder)) if os.path.isdir(folder) else set()
+    there = set(mistakes_in(exercise))
     if not exercise.faulty:
         yield LabError(
             "no known mistake is named",
             where=os.path.join(exercise.folder, FILE),
-            hint="faulty: {MISTAKE: CHECK}, and faulty/MISTAKE/ with the files that differ",
+            hint="faulty: {MISTAKE: CHECK}, and faulty/MISTAKE.patch with the lines that differ",
         )
     for name in sorted(there - set(exercise.faulty)):
         yield LabError(
@@ -182,7 +183,7 @@ def _faulty(exercise: Exercise) -> Iterator[LabError]:
     known = [check.name for check in checks_of(exercise)]
     for name, caught_by in exercise.faulty.items():
         if name not in there:
-            yield LabError(f'there is no folder "{name}"', where=folder)
+            yield LabError(f'there is no "{name}.patch", nor a folder "{name}"', where=folder)
         for check in caught_by:
             if check not in known:
                 yield LabError(

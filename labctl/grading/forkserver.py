@@ -282,7 +282,6 @@ def main(requests_fd: int) -> int:
 
     import labctl.grading.judge
     import labctl.grading.plugin
-    import labctl.testing
 
     # Imports the plugins that pytest itself consists of.
     with contextlib.redirect_stdout(io.StringIO()):

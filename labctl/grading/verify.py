@@ -11,6 +11,7 @@ from labctl.errors import LabError
 from labctl.grading.content import content_problems, references
 from labctl.grading.exercise import Exercise, load_exercise
 from labctl.grading.forkserver import ForkServer
+from labctl.grading.mistakes import make_mistake, need_patch
 from labctl.grading.outcome import Outcome, Report
 from labctl.grading.run import Settings, run_checks
 from labctl.kernel.scratch import scratch_folder
@@ -18,6 +19,7 @@ from labctl.kernel.scratch import scratch_folder
 Kind = Literal["starter", "reference", "faulty"]
 
 
+_FAULTY = "faulty/"
 _PATIENCE = 2.0
 """Many runs at once keep the machine busy."""
 
@@ -66,7 +68,7 @@ def trials_of(exercise: Exercise, *, seeds: int) -> list[Trial]:
     return [
         *(Trial(exercise, "reference", name, s) for name in good for s in range(1, seeds + 1)),
         Trial(exercise, "starter", "starter", 1),
-        *(Trial(exercise, "faulty", f"faulty/{name}", 1) for name in exercise.faulty),
+        *(Trial(exercise, "faulty", _FAULTY + name, 1) for name in exercise.faulty),
     ]
 
 
@@ -91,10 +93,11 @@ def verify(
         content += problems
         try:
             exercise = load_exercise(folder)
-            if os.path.isdir(exercise.checks_folder):
-                trials += trials_of(exercise, seeds=seeds) * repeat
         except LabError:
             continue  # told already
+        need_patch(exercise)
+        if os.path.isdir(exercise.checks_folder):
+            trials += trials_of(exercise, seeds=seeds) * repeat
     progress(0, len(trials), None)
     done: list[Tried] = []
     lock = threading.Lock()
@@ -125,13 +128,22 @@ def _try(server: ForkServer, trial: Trial, settings: Settings) -> Tried:
     exercise = trial.exercise
     with scratch_folder("labctl-verify-") as folder:
         submission = os.path.join(folder, "submission")
-        source = os.path.join(exercise.folder, trial.name)
-        if trial.kind == "faulty":
-            shutil.copytree(os.path.join(exercise.folder, "reference"), submission)
-        if os.path.isdir(source):
-            shutil.copytree(source, submission, dirs_exist_ok=True)
+        try:
+            if trial.kind == "faulty":
+                make_mistake(exercise, trial.name.removeprefix(_FAULTY), submission)
+            else:
+                _copy_if_there(os.path.join(exercise.folder, trial.name), submission)
+        except LabError as error:
+            nothing = Report(exercise.slug, submission, trial.seed, ())
+            return Tried(trial, nothing, (error,))
         report = run_checks(server, exercise, submission, settings._replace(seed=trial.seed))
     return Tried(trial, report, tuple(judged(trial, report)))
+
+
+def _copy_if_there(source: str, submission: str) -> None:
+    # What is missing is told as a problem of the exercise's content.
+    if os.path.isdir(source):
+        shutil.copytree(source, submission)
 
 
 def judged(trial: Trial, report: Report) -> list[LabError]:
@@ -176,7 +188,7 @@ def judged(trial: Trial, report: Report) -> list[LabError]:
 
 
 def _caught(trial: Trial, report: Report, where: str) -> list[LabError]:
-    wanted = set(trial.exercise.faulty[trial.name.removeprefix("faulty/")])
+    wanted = set(trial.exercise.faulty[trial.name.removeprefix(_FAULTY)])
     failed = {check.name for check in report.checks if check.outcome is Outcome.FAILED}
     problems = []
     if failed != wanted:

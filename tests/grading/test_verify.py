@@ -50,10 +50,11 @@ def test_an_exercise_that_is_as_it_should_be_has_no_problem(folder: Path) -> Non
             "fails test_shouts, and not test_ends_well, test_shouts",
         ),
         (
-            "faulty/whispers/shout.py",
+            "faulty/quiet/shout.py",
             "import sys\nprint(sys.argv[1].upper())\n",
-            "fails nothing, and not test_shouts",
+            "fails nothing, and not test_ends_well, test_shouts",
         ),
+        ("reference/shout.py", "print('HO')\n", "the patch does not fit the reference"),
     ],
 )
 def test_a_program_that_does_not_come_out_as_it_should_is_a_problem(

@@ -26,6 +26,15 @@ def test_ends_well(lab, submission):
     expect_equal(submission.run("host", "shout", "hi").exit_status, 0, "exit status", "do not crash")
 '''
 
+WHISPERS = """
+--- reference/shout.py
++++ whispers/shout.py
+@@ -1,2 +1,2 @@
+ import sys
+-print(sys.argv[1].upper())
++print(sys.argv[1].lower())
+"""
+
 HINTS = "# Hints\n\n## it shouts the word\n\nCapitals.\n\n## it ends with exit status 0\n\nEnd.\n"
 
 
@@ -40,7 +49,7 @@ def write_exercise(place: Path) -> Path:
         "checks/test_shout.py": CHECKS,
         "reference/shout.py": "import sys\nprint(sys.argv[1].upper())\n",
         "starter/shout.py": "import sys\n# TODO: louder\nprint(sys.argv[1])\n",
-        "faulty/whispers/shout.py": "import sys\nprint(sys.argv[1].lower())\n",
+        "faulty/whispers.patch": WHISPERS,
         "faulty/quiet/shout.py": "raise SystemExit(1)\n",
     }
     for name, text in files.items():
