@@ -54,7 +54,7 @@ def daemon_of(shell: Program) -> Seen:
     found: list[int] = []
 
     def is_there() -> bool:
-        found[:] = [pid for pid in shell.pids()[1:] if _command(pid) == COMMAND]
+        found[:] = [pid for pid in shell.pids()[1:] if _command(pid) == COMMAND and _sleeps(pid)]
         return bool(found)
 
     if not until(is_there, WITHIN_S):
@@ -96,6 +96,14 @@ def seen(pid: int) -> Seen:
         blocked=int(status["SigBlk"], 16) & ~_OF_THE_C_LIBRARY,
         files=files,
     )
+
+
+def _sleeps(pid: int) -> bool:
+    """Whether it has begun what it is for: as it starts, its loader has files of its own open."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] == "S"
+    except OSError:
+        return False
 
 
 def _command(pid: int) -> tuple[str, ...]:
