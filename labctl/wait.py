@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     T = TypeVar("T")
 
 _PAUSE_S = 0.005
+_LONGEST_PAUSE_S = 0.02
 
 
 def until(condition: Callable[[], T | None], within_s: float) -> T | None:
@@ -20,12 +21,14 @@ def until(condition: Callable[[], T | None], within_s: float) -> T | None:
     Returns ``None`` where it has not by the deadline. It is called once more at the deadline, so
     that a slow machine does not turn a condition that holds into one that does not.
     """
-    deadline = time.monotonic() + within_s
+    started = time.monotonic()
     while True:
-        late = time.monotonic() >= deadline
+        waited_s = time.monotonic() - started
+        late = waited_s >= within_s
         result = condition()
         if result:
             return result
         if late:
             return None
-        time.sleep(_PAUSE_S)
+        # What has taken long already may take a twentieth longer: looking costs time, too.
+        time.sleep(min(max(_PAUSE_S, waited_s / 20), _LONGEST_PAUSE_S))
