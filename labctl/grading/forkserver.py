@@ -277,7 +277,8 @@ class _Server:
 
 def main(requests_fd: int) -> int:
     """Serve; and in each fork, run the checks that were asked for."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    # Whatever it is for whoever started labctl: a run can be interrupted from its first moment on.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     import pytest
 
     import labctl.grading.judge
@@ -292,7 +293,6 @@ def main(requests_fd: int) -> int:
     request = _Server(socket.socket(fileno=requests_fd)).serve()
     if request is None:
         return 0
-    signal.signal(signal.SIGINT, signal.default_int_handler)
     for fd in (1, 2):
         os.dup2(request.output_fd, fd)
     os.close(request.output_fd)
