@@ -69,15 +69,16 @@ def run(args: argparse.Namespace) -> int:
 
     if args.watch and args.json:
         raise LabError("--watch has no --json", hint="leave one of them out")
-    exercise = chosen_exercise(args.exercise)
-    folder = _folder(args.folder, exercise)
-    settings = Settings(
-        seed=args.seed,
-        sandbox="none" if args.no_sandbox else "auto",
-        is_rootless=choose_rootless(rootless=args.rootless, root=args.root),
-        only=chosen_checks(exercise, args.only),
-    )
+    # First, so that it loads while this process reads the exercise.
     with ForkServer() as server:
+        exercise = chosen_exercise(args.exercise)
+        folder = _folder(args.folder, exercise)
+        settings = Settings(
+            seed=args.seed,
+            sandbox="none" if args.no_sandbox else "auto",
+            is_rootless=choose_rootless(rootless=args.rootless, root=args.root),
+            only=chosen_checks(exercise, args.only),
+        )
         if args.watch:
             return _watch(server, exercise, folder, settings)
         report, kept = _check(server, exercise, folder, settings, is_shown=not args.json)

@@ -98,6 +98,7 @@ class ForkServer:
 
     def __init__(self, patience: float = 1.0) -> None:
         self.patience = patience
+        self._was_asked = False
         self._requests, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         self._output_fd = os.memfd_create("output of a fork server")
         with theirs:
@@ -130,6 +131,7 @@ class ForkServer:
 
         ``scratch`` is where it makes temporary files. Raises ``LabError`` where the server is dead.
         """
+        self._was_asked = True
         request = json.dumps({"options": list(options), "cwd": cwd, "scratch": scratch}).encode()
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_STREAM)
         with theirs:
@@ -146,6 +148,8 @@ class ForkServer:
     def close(self) -> None:
         """End the server, and every run that it still has."""
         self._requests.close()
+        if not self._was_asked:
+            self._process.kill()  # it may still be loading, for nobody
         self._process.wait()
         os.close(self._output_fd)
 
