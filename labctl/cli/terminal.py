@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import os
 import sys
+import time
 
 from labctl.errors import LabError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
     from typing import TextIO
 
 _CODES = {"red": "31", "green": "32", "yellow": "33", "blue": "34", "bold": "1", "dim": "2"}
+_LOG_EVERY_S = 30.0
 
 
 def has_colour(stream: TextIO) -> bool:
@@ -67,11 +69,16 @@ def ago(seconds: float) -> str:
 
 
 class ProgressLine:
-    """A line on stderr that is written over while work goes on; nothing where nobody watches."""
+    """A line on stderr that is written over while work goes on.
 
-    def __init__(self) -> None:
+    Where that is no terminal, it is a line of its own twice a minute: a log shows that work goes on.
+    """
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._shown = sys.stderr.isatty() and os.environ.get("TERM") != "dumb"
         self._width = 0
+        self._clock = clock
+        self._logged_s = clock()
 
     def show(self, text: str) -> None:
         """Replace the line."""
@@ -79,6 +86,9 @@ class ProgressLine:
             sys.stderr.write(f"\r{text.ljust(self._width)}")
             sys.stderr.flush()
             self._width = len(text)
+        elif self._clock() - self._logged_s >= _LOG_EVERY_S:
+            self._logged_s = self._clock()
+            print(text, file=sys.stderr, flush=True)
 
     def clear(self) -> None:
         """Wipe the line away."""

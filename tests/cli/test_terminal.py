@@ -68,6 +68,17 @@ def test_progress_is_silent_where_nobody_watches(capsys: pytest.CaptureFixture[s
     assert capsys.readouterr().err == ""
 
 
+def test_a_log_gets_a_line_of_progress_twice_a_minute(capsys: pytest.CaptureFixture[str]) -> None:
+    times = iter([0, 10, 31, 31, 50, 62, 62])
+    line = ProgressLine(lambda: next(times))
+
+    for done in range(4):
+        line.show(f"{done} of 4")
+    line.clear()
+
+    assert capsys.readouterr().err == "1 of 4\n3 of 4\n"
+
+
 def test_progress_leaves_the_line_empty(terminal: TextIO, monkeypatch: pytest.MonkeyPatch) -> None:
     watched = io.StringIO()
     monkeypatch.setattr(watched, "isatty", lambda: True)
