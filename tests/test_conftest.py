@@ -49,11 +49,12 @@ def test_what_a_test_starts_can_be_interrupted_also_in_the_background(suite: Pat
 import subprocess
 def test_it() -> None:
     said = subprocess.run("{mask}".split(), capture_output=True, check=True).stdout
-    assert int(said.split()[1], 16) & 0b110 == 0
+    assert int(said.split()[1], 16) & 0b111 == 0
 """
-    status, output = _run_by(("env", "--ignore-signal=INT,QUIT"), suite, source)
+    _, output = _run_by(("env", "--ignore-signal=HUP,INT,QUIT"), suite, source)
 
-    assert status == 0, output
+    # Not the status: the labs of tests beside this one come and go meanwhile.
+    assert "1 passed" in output, output
 
 
 SKIPPED_KERNEL_TEST = """

@@ -413,8 +413,9 @@ def test_dropping_the_first_syn_makes_connect_wait_for_another(lab: WiredLab) ->
     lab.arm("a->b", {"drop": {"match": "tcp[tcpflags] & tcp-syn != 0", "packets": [1]}})
 
     # The first retransmission comes after a second (RFC 6298), an answer within a millisecond.
-    assert connect_s() > 20 * unimpaired_s
-    assert connect_s() < 20 * unimpaired_s
+    dropped_s = connect_s()
+    assert dropped_s > 20 * unimpaired_s
+    assert min(connect_s() for _ in range(3)) < dropped_s / 20
     assert [(fate.done, fate.nth) for fate in lab.fates()] == [("dropped", 1)]
 
 
