@@ -231,6 +231,8 @@ class _Server:
     def _fork(self, message: bytes, fds: list[int]) -> _Request | None:
         output_fd, events_fd, control_fd = fds
         server = os.getpid()
+        # What interrupts a fork is lost in the callbacks of os.register_at_fork(); it has to wait.
+        before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
         pid = os.fork()
         if pid == 0:
             self._selector.close()
@@ -242,6 +244,7 @@ class _Server:
             if os.getppid() != server:
                 os._exit(1)
             return _Request(**json.loads(message), output_fd=output_fd, events_fd=events_fd)
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
         os.close(output_fd)
         os.close(events_fd)
         child = _Child(pid, os.pidfd_open(pid), socket.socket(fileno=control_fd))
@@ -304,6 +307,7 @@ def main(requests_fd: int) -> int:
     # All that it makes goes with it, however it ends.
     os.environ["TMPDIR"] = tempfile.tempdir = request.scratch
     options = [*request.options, f"--labctl-events-fd={request.events_fd}"]
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
     return int(pytest.main(options, plugins=[labctl.grading.plugin]))
 
 
