@@ -11,6 +11,8 @@ from labctl.testing import WITHIN_S, Lab, Submission, Tcp, expect, expect_equal,
 MOVES = 300
 """Of each client; all of them are there before the first is carried out."""
 
+LISTS = 100
+
 TOGETHER = (
     "to look, to take and to give are one step: a lock before the first, and let go after the last"
 )
@@ -133,13 +135,16 @@ def test_a_list_is_of_one_moment(lab: Lab, submission: Submission, rng: random.R
     program = bank1.start(submission)
     clients = served(lab, 8)
     make_rich(clients[0])
-    movers, listers = clients[:4], clients[4:]
-    orders = [(client, [upward(rng) for _ in range(MOVES)]) for client in movers]
-    lists = [(client, [b"LIST"] * 100) for client in listers]
-    bank1.send_all_at_once(program, orders + lists)
-    for client in listers:
-        for _ in range(100):
-            hint = f"{TOGETHER}; and to list is to look at all of them in one step"
+    # Everybody does both, turn about: so none of them can be done before another has begun.
+    orders = [(client, [upward(rng) for _ in range(LISTS)]) for client in clients]
+    bank1.send_all_at_once(
+        program,
+        [(client, [word for order in own for word in (order, b"LIST")]) for client, own in orders],
+    )
+    hint = f"{TOGETHER}; and to list is to look at all of them in one step"
+    for client in clients:
+        for _ in range(LISTS):
+            bank1.expect_oks(client, 1, hint)
             expect_equal(sum(bank1.read_list(client, hint)), TOTAL, "the sum of a list", hint)
 
 
