@@ -254,9 +254,12 @@ def expect_place(lab: Lab, left_by: str) -> Tcp:
 def test_a_silent_client_is_closed(lab: Lab, submission: Submission) -> None:
     """a client that is silent for too long is closed, and its place is free"""
     program = bank1.start(submission, clients=1, wait_ms=300)
+    before = program.threads()
     [silent] = bank1.connect(lab, 1)
     hint = "a timeout for recv(): settimeout(), SO_RCVTIMEO or poll()"
     silent.expect_end(hint=hint)
+    # The place is free when the thread has gone, a moment after its FIN.
+    until(lambda: program.threads() <= before, WITHIN_S)
     # What is there before the thread looks is never late.
     program.freeze()
     [other] = bank1.connect(lab, 1)
