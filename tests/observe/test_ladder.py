@@ -259,6 +259,7 @@ def test_several_conversations_are_told_apart() -> None:
     )
 
 
+@pytest.mark.slow
 def test_a_long_transfer_has_its_beginning_and_its_end() -> None:
     scene = Scene()
     handshake(scene)

@@ -19,6 +19,9 @@ SIGHTINGS = [
 ]
 
 
+pytestmark = pytest.mark.slow  # tshark takes its time to start
+
+
 @pytest.fixture
 def path(tmp_path: Path) -> Path:
     path = tmp_path / "lab.pcapng"

@@ -88,6 +88,7 @@ def test_two_clients_is_the_lab_of_the_course() -> None:
     )
 
 
+@pytest.mark.slow
 def test_the_star_grows_to_a_thousand_nodes() -> None:
     topology = load_topology_uncached(str(LABS / "star.yaml.j2"), {"clients": "999"})
 

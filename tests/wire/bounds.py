@@ -20,17 +20,14 @@ def _quantile(tries: int, probability: float, tail: float) -> int:
         return 0
     if probability >= 1:
         return tries
+    log_odds = math.log(probability) - math.log1p(-probability)
+    log_term = tries * math.log1p(-probability)
     sum_of_tail = 0.0
-    for successes in range(tries + 1):
-        sum_of_tail += math.exp(
-            math.lgamma(tries + 1)
-            - math.lgamma(successes + 1)
-            - math.lgamma(tries - successes + 1)
-            + successes * math.log(probability)
-            + (tries - successes) * math.log1p(-probability)
-        )
+    for successes in range(tries):
+        sum_of_tail += math.exp(log_term)
         if sum_of_tail > tail:
             return successes
+        log_term += math.log((tries - successes) / (successes + 1)) + log_odds
     return tries
 
 

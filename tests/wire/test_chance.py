@@ -65,6 +65,7 @@ def settled(loss: Loss, runs: int, steps: int) -> int:
     return lost
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("probability", "correlation"),
     [(0.2, 0.25), (0.2, 0.5), (0.8, 0.5), (0.1, 0.8), (0.3, 0.9)],
@@ -91,6 +92,7 @@ def stationary(loss: GilbertElliotLoss) -> float:
     return bad * loss.loss_bad + (1 - bad) * loss.loss_good
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "loss",
     [
@@ -104,6 +106,7 @@ def test_gilbert_elliot_loses_what_its_states_lose(loss: GilbertElliotLoss) -> N
     assert_rate(settled(loss, 3000, 50), 3000, stationary(loss))
 
 
+@pytest.mark.slow
 def test_the_four_states_are_visited_as_the_chain_says() -> None:
     loss = StateLoss(p13=0.05, p31=0.4, p32=0.2, p23=0.6, p14=0.03)
     # Balance of flows, with the share of state 1 as the unit.

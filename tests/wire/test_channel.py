@@ -120,6 +120,7 @@ def test_a_copy_may_be_lost_in_its_turn() -> None:
     assert_rate(twice, 10_000, 0.8 * 0.8)
 
 
+@pytest.mark.slow
 def test_corruption_flips_one_bit_anywhere_in_the_frame() -> None:
     link = channel("corrupt 50%")
     original = bytes(range(64))
@@ -389,6 +390,7 @@ chances = st.sampled_from(["0%", "5%", "50%", "100%"])
     pauses_ns=st.lists(st.integers(0, 3 * MS), max_size=40),
     seed=st.integers(0, 2**64 - 1),
 )
+@pytest.mark.slow
 def test_no_packet_is_unaccounted_for(words: list[str], pauses_ns: list[int], seed: int) -> None:
     link = Channel(parse_impairment(words), seed)
     now_ns = last_ns = arrived = 0
