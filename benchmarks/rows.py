@@ -3,7 +3,7 @@
 from functools import partial
 from typing import Literal
 
-from benchmarks import grading_rows, wire_rows
+from benchmarks import grading_rows, netem_rows, wire_rows
 from benchmarks.bench import Bench, Row
 from benchmarks.contenders import CProgram, Labctl, Mininet, Script
 from benchmarks.measure import Comparison
@@ -203,5 +203,6 @@ ROWS = (
     Row("rootless-down", "labctl down, rootless", rootless_down_against_interpreter, 30, False),
     Row("rootless-exec", "labctl exec, rootless", rootless_exec_against_interpreter, 30, False),
     *wire_rows.ROWS,
+    *netem_rows.ROWS,
     *grading_rows.ROWS,
 )

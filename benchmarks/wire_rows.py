@@ -79,7 +79,7 @@ def _processor_ms(pid: int) -> float:
 
 
 @contextmanager
-def _pair(bench: Bench, name: str, links: str) -> Iterator[Pair]:
+def pair_up(bench: Bench, name: str, links: str) -> Iterator[Pair]:
     labctl = Labctl(bench.folder)
     pair = Pair(labctl, compiled(bench.folder, "traffic"), name)
     labctl.run("up", "pair", "--name", name, "--impairments", links)
@@ -88,7 +88,7 @@ def _pair(bench: Bench, name: str, links: str) -> Iterator[Pair]:
 
 
 def clean_tcp(bench: Bench) -> Comparison:
-    with _pair(bench, "wired", "wire") as wired, _pair(bench, "plain", "none") as plain:
+    with pair_up(bench, "wired", "wire") as wired, pair_up(bench, "plain", "none") as plain:
         return bench.compare(
             "wired link",
             {_PLAIN: 1},
@@ -101,7 +101,7 @@ def clean_tcp(bench: Bench) -> Comparison:
 
 
 def emulated_tcp(bench: Bench) -> Comparison:
-    with _pair(bench, "wired", "wire") as wired, _pair(bench, "plain", "none") as plain:
+    with pair_up(bench, "wired", "wire") as wired, pair_up(bench, "plain", "none") as plain:
         wired.impair("loss 0%")
         return bench.compare(
             "emulated link",
@@ -128,7 +128,7 @@ def emulator_with_jitter(bench: Bench) -> Comparison:
 
 
 def _emulator(bench: Bench, words: str, packets: int, limit: float | None) -> Comparison:
-    with _pair(bench, "wired", "wire") as wired:
+    with pair_up(bench, "wired", "wire") as wired:
         wired.impair(words)
         return bench.compare(
             "emulator",
@@ -140,7 +140,7 @@ def _emulator(bench: Bench, words: str, packets: int, limit: float | None) -> Co
 
 def impair_against_interpreter(bench: Bench) -> Comparison:
     labctl = Labctl(bench.folder)
-    with _pair(bench, "wired", "wire") as wired:
+    with pair_up(bench, "wired", "wire") as wired:
         wired.impair("loss 1%")  # starts the emulator
         return bench.compare(
             "labctl impair",

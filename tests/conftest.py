@@ -11,6 +11,7 @@ import pytest
 
 from tests import leftovers
 from tests import ordinary_user as users
+from tests.uml import guest
 
 NOTHING_SKIPPED = bool(os.environ.get("CI") or os.environ.get("LABCTL_REQUIRE_KERNEL"))
 
@@ -45,6 +46,10 @@ def _why_no_namespaces() -> str:
 def pytest_runtest_setup(item: pytest.Item) -> None:
     if item.get_closest_marker("kernel") and (reason := _why_no_namespaces()):
         pytest.skip(f"no network namespaces here ({reason}): `labctl doctor` names the remedy")
+    if item.get_closest_marker("uml") and (reason := guest.why_none()):
+        if os.environ.get("CI"):
+            pytest.fail(f"CI is set, and {reason}", pytrace=False)
+        pytest.skip(reason)
 
 
 @pytest.hookimpl(wrapper=True)

@@ -86,3 +86,20 @@ def test_a_row_is_measured_from_start_to_end() -> None:
     assert row["row"] == "rootless-exec"
     assert len(row["contenders"]["labctl exec"]["ms"]) == 2
     assert row["ratio"] > 0
+
+
+@pytest.mark.uml
+@pytest.mark.slow
+@pytest.mark.skipif(os.geteuid() != 0, reason="rows about links need root")
+def test_a_row_that_needs_netem_is_measured_in_a_kernel_that_has_it() -> None:
+    done = subprocess.run(
+        [sys.executable, str(HERE / "run.py"), "--only", "netem-loss", "--runs", "1", "--json"],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.stderr == ""
+    assert done.returncode == 0
+    (row,) = json.loads(done.stdout)["rows"]
+    assert set(row["contenders"]) == {row["subject"], *row["against"]}
+    assert row["ratio"] > 0
