@@ -19,6 +19,8 @@ _READY_HINT = (
     'print("READY", flush=True), in C fflush(stdout)'
 )
 _SHOWN_BYTES = 2000
+_LOOKS = 20
+"""What works and rests by turns is not found asleep so often."""
 
 
 class Ended(NamedTuple):
@@ -172,6 +174,18 @@ class Program:
     def cpu_seconds(self) -> float:
         """Return how long its processes have run on a CPU: on a busy machine no longer than else."""
         return sum(map(processes.cpu_seconds, self.pids()))
+
+    def is_asleep(self) -> bool:
+        """Whether it runs, and each of its threads waits for something, however often one looks.
+
+        One that has been woken does not wait, even where no CPU has run it yet.
+        """
+
+        def are_asleep() -> bool:
+            pids = self.pids()
+            return bool(pids) and all(map(processes.is_asleep, pids))
+
+        return all(are_asleep() for _ in range(_LOOKS))
 
     def freeze(self) -> None:
         """Stop it with SIGSTOP; on return no instruction of it runs. ``thaw`` lets it go on.

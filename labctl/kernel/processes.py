@@ -96,6 +96,11 @@ def state(pid: int) -> str:
     return _status(pid).get("State", "")[:1]
 
 
+def is_asleep(pid: int) -> bool:
+    """Whether each thread of a process waits for something (state S), or has ended."""
+    return all(letter in "SZ" for letter in _thread_states(pid))
+
+
 def stop_all(pids: Callable[[], Iterable[int]]) -> None:
     """Stop every process of a program, also those that it starts meanwhile.
 
@@ -215,15 +220,19 @@ def _children(pid: int) -> list[int]:
 
 def _has_stopped(pid: int) -> bool:
     """Whether none of a process's threads runs."""
+    # A parent in vfork(2) cannot stop; it waits for its child, and the child is stopped.
+    return all(
+        letter in _STOPPED or (letter == "D" and _children(pid)) for letter in _thread_states(pid)
+    )
+
+
+def _thread_states(pid: int) -> list[str]:
+    """Return the letters of a process's threads, without those that have ended."""
     try:
         names = os.listdir(f"/proc/{pid}/task")
     except OSError:
-        return True
-    # A parent in vfork(2) cannot stop; it waits for its child, and the child is stopped.
-    return all(
-        letter in _STOPPED or not letter or (letter == "D" and _children(pid))
-        for letter in (_thread_state(pid, name) for name in names)
-    )
+        return []
+    return [letter for name in names if (letter := _thread_state(pid, name))]
 
 
 def _thread_state(pid: int, thread: str) -> str:

@@ -179,6 +179,32 @@ def test_its_time_on_a_cpu_is_counted_and_no_other(start: Start) -> None:
     assert program.cpu_seconds() > worked_s
 
 
+def test_it_sleeps_when_each_of_its_threads_waits(start: Start) -> None:
+    program = start(
+        "import os, sys, threading\n"
+        "def work():\n"
+        "    while not os.path.exists('rest'): pass\n"
+        "if os.fork() == 0:\n"
+        "    worker = threading.Thread(target=work)\n"
+        "    worker.start()\n"
+        "    worker.join()\n"
+        "    sys.stdin.read()\n"
+        "else:\n"
+        "    print('READY')\n"
+        "    input()\n"
+        "    open('rest', 'w').close()\n"
+        "    os.wait()\n"
+    )
+    program.ready()
+
+    # One thread of the child works, and everything else waits for it.
+    assert not until(program.is_asleep, SOON_S)
+    program.write(b"rest\n")
+    assert until(program.is_asleep, 5.0)
+    program.kill()
+    assert not program.is_asleep()
+
+
 def test_the_processes_that_it_starts_are_its_own(start: Start) -> None:
     program = start(
         "import os, sys\nif os.fork() == 0:\n    sys.stdin.read()\nelse:\n"

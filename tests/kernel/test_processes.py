@@ -229,6 +229,7 @@ def test_a_process_that_has_gone_uses_nothing() -> None:
     assert processes.threads(gone.pid) == 0
     assert processes.cpu_seconds(gone.pid) == 0
     assert processes.state(gone.pid) == ""
+    assert processes.is_asleep(gone.pid)
 
 
 def test_what_cannot_be_stopped_is_an_error_and_goes_on(monkeypatch: pytest.MonkeyPatch) -> None:
