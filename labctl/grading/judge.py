@@ -9,6 +9,7 @@ import time
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from pathlib import Path
 
 import pytest
 
@@ -29,6 +30,8 @@ from labctl.topology.find import find_lab
 from labctl.topology.model import Topology
 
 _FEW_USERS_UID, _FEW_USERS = 61_184, 4_000  # what systemd too gives to users for a while
+
+_RUNNERS = {"_pytest", "pluggy"}
 
 
 class Judge:
@@ -164,7 +167,10 @@ class Judge:
             return self._about(item, Outcome.FAILED)._replace(actual=said)
         hint = error.hint if isinstance(error, LabError) else ""
         said = str(error) if isinstance(error, LabError) else f"{type(error).__name__}: {error}"
-        traceback = str(excinfo.getrepr(style="long"))
+        # How pytest came to call it helps nobody.
+        ours = excinfo.traceback.filter(lambda entry: not _RUNNERS & set(Path(entry.path).parts))
+        excinfo.traceback = ours if len(ours) else excinfo.traceback
+        traceback = str(excinfo.getrepr(style="short"))
         return self._about(item, Outcome.BROKEN)._replace(
             actual=said, hint=hint, evidence=Evidence(traceback=traceback)
         )

@@ -155,7 +155,7 @@ def judged(trial: Trial, report: Report) -> list[LabError]:
         LabError(
             f"{check.name} is broken: {check.actual}",
             where=where,
-            hint="a check is never broken by what a program does",
+            hint=check.hint or "a check is never broken by what a program does",
             output=check.evidence.traceback,
         )
         for check in report.checks

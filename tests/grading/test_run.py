@@ -68,6 +68,7 @@ def test_each_check_comes_out_as_passed_failed_blocked_or_broken(
     assert (best.outcome, best.blocked_by) == (Outcome.BLOCKED, "it sings well")
     assert (ours.outcome, ours.actual) == (Outcome.BROKEN, "KeyError: 'no such key'")
     assert "no such key" in ours.evidence.traceback
+    assert "_pytest" not in ours.evidence.traceback
     assert (report.score, report.max_score, report.exit_code) == (2, 9, 3)
 
 
