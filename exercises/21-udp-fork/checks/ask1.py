@@ -80,8 +80,3 @@ def state(pid: int) -> str:
             return file.read().rpartition(")")[2].split()[0]
     except OSError:
         return ""
-
-
-def is_asleep(program: Program) -> bool:
-    """Whether each process of a program is waiting or has ended, each time it is asked."""
-    return all(state(pid) in "SZ" for _ in range(50) for pid in program.pids())
