@@ -3,6 +3,7 @@
 import struct
 
 from labctl.testing import (
+    WITHIN_S,
     Address,
     Lab,
     Program,
@@ -133,9 +134,9 @@ class Client:
             self.expect_block(ACK, number, b"", hint)
 
 
-def has_closed(lab: Lab, client: Client, within_s: float) -> bool:
+def has_closed(lab: Lab, client: Client) -> bool:
     """Wait until the server has no socket with the client's transfer any more."""
-    return bool(until(lambda: not lab["server"].sockets("udp", client.tid_port), within_s))
+    return bool(until(lambda: not lab["server"].sockets("udp", client.tid_port), WITHIN_S))
 
 
 def sent(lab: Lab, client: Client, operation: int, number: int) -> int:
