@@ -4,7 +4,7 @@ import random
 
 import bank1
 import pytest
-from bank1 import ACCOUNTS, PORT, START, TOTAL, ask, balances, move
+from bank1 import PORT, START, TOTAL, ask, balances, move
 
 from labctl.testing import WITHIN_S, Lab, Submission, Tcp, expect, expect_equal, unmet, until
 
@@ -154,17 +154,18 @@ def test_opposite_moves_do_not_lock_up(lab: Lab, submission: Submission) -> None
     """moves in opposite directions do not wait for each other for ever"""
     program = bank1.start(submission)
     clients = served(lab, 8)
-    orders = [move(1, 2, 1), move(2, 1, 1)]
-    conversations = [(c, [orders[number % 2]] * 250) for number, c in enumerate(clients)]
-    # 4 times 250 out of each, so nobody is ever poor.
+    make_rich(clients[0])
+    before = balances(clients[0])
+    orders = [move(0, 1, 1), move(1, 0, 1)]
+    conversations = [(c, [orders[number % 2]] * MOVES) for number, c in enumerate(clients)]
     bank1.send_all_at_once(program, conversations)
     hint = (
-        "one has locked account 1 and waits for 2, another has locked 2 and waits for 1: one lock for "
+        "one has locked account 0 and waits for 1, another has locked 1 and waits for 0: one lock for "
         "all accounts, or all threads lock in the same order"
     )
     for client in clients:
-        bank1.expect_oks(client, 250, hint)
-    expect_equal(balances(clients[0]), [START] * ACCOUNTS, "the balances in the end", hint)
+        bank1.expect_oks(client, MOVES, hint)
+    expect_equal(balances(clients[0]), before, "the balances in the end", hint)
 
 
 @pytest.mark.needs("test_requests_are_answered")
@@ -190,7 +191,7 @@ def test_a_client_that_does_not_read_holds_up_nobody(lab: Lab, submission: Submi
         quiet_rounds = quiet_rounds + 1 if slow.unread == unread else 0
         unread = slow.unread
         expect(
-            until(lambda: bank1.are_asleep(program), WITHIN_S),
+            until(program.is_asleep, WITHIN_S),
             expected="the server's threads sleep while the client's buffers are full",
             actual="they run all the time",
             hint="let send() wait; it is this client's thread alone",
@@ -264,5 +265,6 @@ def test_a_silent_client_is_closed(lab: Lab, submission: Submission) -> None:
     program.freeze()
     [other] = bank1.connect(lab, 1)
     other.send(b"MOVE 1 2 3\n")
+    bank1.wait_until_there(other)
     program.thaw()
     expect_equal(other.line(hint=hint), b"OK", 'the answer to "MOVE 1 2 3"', hint)
