@@ -1,11 +1,13 @@
 """CHAT/1 as the checks speak it, and what the kernel says of the server and its sockets."""
 
 from labctl.testing import (
+    WITHIN_S,
     Lab,
     Program,
     Submission,
     Tcp,
     Unmet,
+    expect,
     expect_equal,
     unmet,
     until,
@@ -28,13 +30,22 @@ def connect(lab: Lab, count: int, *, is_frozen: bool = False) -> list[Tcp]:
         node = ("client1", "client2")[number % 2]
         clients.append(lab[node].connect(SERVERS[node]))
         if not is_frozen:
-            until(lambda: not _waiting(lab), 1.0)
+            expect_accepted(lab, clients[-1])
     return clients
 
 
-def _waiting(lab: Lab) -> int:
-    """Return how many connections the server has not accepted yet."""
-    return sum(s.recv_q for s in lab["server"].sockets("tcp", PORT) if s.state == "LISTEN")
+def expect_accepted(lab: Lab, client: Tcp) -> None:
+    expect(
+        until(lambda: is_held(lab, client), WITHIN_S),
+        expected="the server accepts a connection",
+        actual="it is left in the queue",
+        hint="accept() whoever comes",
+    )
+
+
+def wait_until_there(client: Tcp) -> None:
+    """Wait until all that a client has sent is in the server's socket."""
+    until(lambda: client.unacknowledged == 0, WITHIN_S)
 
 
 def join(lab: Lab, count: int) -> list[Tcp]:
@@ -75,8 +86,13 @@ def expect_lines(client: Tcp, wanted: list[bytes], what: str, hint: str) -> None
 
 
 def small_buffers(lab: Lab) -> None:
-    """Let the server's sockets hold 64 KiB at most, whatever the machine prefers."""
+    """Let the server's sockets hold 64 KiB at most, and its clients' all, whatever the machine prefers.
+
+    Who speaks need not wait then, also where the server receives no more.
+    """
     lab["server"].set("net.ipv4.tcp_wmem", "4096 16384 65536")
+    for node in SERVERS:
+        lab[node].set("net.ipv4.tcp_wmem", "4096 1048576 4194304")
 
 
 def slow_reader(lab: Lab) -> Tcp:
@@ -85,21 +101,14 @@ def slow_reader(lab: Lab) -> Tcp:
 
 
 def is_held(lab: Lab, client: Tcp) -> bool:
-    """Whether the server's program has the connection of a client open."""
-    port = client.address[1]
-    return any(s.peer_port == port and s.inode for s in lab["server"].sockets("tcp", PORT))
+    """Whether the server's program has accepted a client, and has its connection open."""
+    address, port = client.address
+    return any(
+        s.peer_port == port and s.peer.endswith(address) and s.inode  # or ::ffff:ADDRESS
+        for s in lab["server"].sockets("tcp", PORT)
+    )
 
 
-def is_asleep(program: Program) -> bool:
-    """Whether the kernel shows each process of a program as waiting, each time it is asked."""
-    pids = program.pids()
-    return bool(pids) and all(_state(pid) == "S" for _ in range(50) for pid in pids)
-
-
-def _state(pid: int) -> str:
-    try:
-        with open(f"/proc/{pid}/stat") as file:
-            # The name in field 2 may hold blanks and parentheses; the last one ends it.
-            return file.read().rpartition(")")[2].split()[0]
-    except OSError:
-        return ""
+def established(lab: Lab) -> int:
+    """Return how many connections the server's kernel has of which neither end has closed."""
+    return sum(s.state == "ESTAB" for s in lab["server"].sockets("tcp", PORT))
