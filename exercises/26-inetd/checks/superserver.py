@@ -84,6 +84,11 @@ def command(pid: int) -> list[str]:
     return [word.decode(errors="replace") for word in words]
 
 
+def is_stopped(program: Program) -> bool:
+    """Whether inetd itself stands still."""
+    return [_state(pid) for pid in program.pids()[:1]] == ["T"]
+
+
 def zombies(program: Program) -> int:
     return sum(_state(pid) == "Z" for pid in program.pids())
 

@@ -10,7 +10,16 @@ import pytest
 import superserver
 from superserver import CAT, CONFIGURE, DATAGRAMS, SERVER, connect, echoes, expect_alone, start
 
-from labctl.testing import WITHIN_S, Lab, Program, Submission, Udp, expect, expect_equal, until
+from labctl.testing import (
+    WITHIN_S,
+    Lab,
+    Program,
+    Submission,
+    Udp,
+    expect,
+    expect_equal,
+    until,
+)
 
 NOWAIT = (
     "nowait: accept(), fork(); the child has the connection as 0, 1 and 2 and becomes SERVER, the "
@@ -190,13 +199,22 @@ def test_a_slow_client_holds_up_nobody(lab: Lab, submission: Submission) -> None
 @pytest.mark.points(0.5)
 def test_a_low_port_is_not_answered(lab: Lab, submission: Submission) -> None:
     """a datagram from a port below 1024 is not answered"""
-    start(submission, "8002 dgram udp wait - internal echo")
+    program = start(submission, "8002 dgram udp wait - internal echo")
     hint = "it may be an echo as well, in whose name somebody wrote: the two would never end"
     low = lab["client1"].udp(bind=("0.0.0.0", 7))
-    low.send(b"hello", to=(SERVER, 8002))
-    # In order: an answer to the first would come before this one.
+    program.freeze()
+    send_and_wait(lab, low, 8002)
+    program.thaw()
+    # In order: an answer to the first would be sent before this one.
     ask_echo(lab, hint)
-    expect_equal(low.waiting(), [], "what port 7 gets", hint)
+    answers = lab.packets("udp dst port 7", sent_by="server")
+    expect_equal(len(answers), 0, "datagrams to port 7", hint)
+
+
+def send_and_wait(lab: Lab, sender: Udp, port: int) -> None:
+    """Send a datagram, and wait until it is in the socket of the program, which is frozen."""
+    sender.send(b"hello", to=(SERVER, port))
+    until(lambda: queued(lab, port) > 0, WITHIN_S)
 
 
 @pytest.mark.needs("test_each_client_gets_a_server_of_its_own")
@@ -207,18 +225,31 @@ def test_wait_leaves_the_socket_to_the_server(lab: Lab, submission: Submission) 
         submission,
         f"8001 stream tcp nowait - {CAT} cat",
         f"8002 dgram udp wait - {DATAGRAMS}",
+        "8003 dgram udp wait - /bin/sleep sleep 1000",
     )
     hint = (
         "wait: the child gets the socket itself, with the datagram in it, and it is not polled "
         "until that child has ended (SIGCHLD)"
     )
+    # One that takes its time to receive; who is served meanwhile shows that inetd has polled again,
+    # and a second one that it is done with all that it found then.
+    lab["client1"].udp(to=(SERVER, 8003)).send(b"hello")
+    expect(
+        until(lambda: superserver.servers(program, "1000"), WITHIN_S),
+        expected="a server is started for a datagram",
+        actual="there is none",
+        hint=hint,
+    )
+    for _ in range(2):
+        echoes(connect(lab, 8001, hint), b"hi", f"{hint}; others are served meanwhile")
+    expect_equal(len(program.pids()), 4, "inetd, one server for the datagram, two for TCP", hint)
+
     client = lab["client1"].udp(to=(SERVER, 8002))
     first = ask_pid(client, b"one", hint)
     superserver.let_settle(program, "datagrams.py")  # it calls recvfrom() once more
     expect_equal(len(superserver.servers(program, "datagrams.py")), 1, "servers", hint)
     expect_equal(ask_pid(client, b"two", hint), first, "pid of who answers the second", hint)
     expect_equal(len(superserver.servers(program, "datagrams.py")), 1, "servers", hint)
-    echoes(connect(lab, 8001, NOWAIT), b"hi", f"{hint}; others are served meanwhile")
 
     ask_pid(client, b"end", hint)
     until(lambda: not superserver.servers(program, "datagrams.py"), WITHIN_S)
@@ -243,6 +274,7 @@ def test_nobody_stays_a_zombie(lab: Lab, submission: Submission) -> None:
     for client in clients:
         echoes(client, b"hi", NOWAIT)
     program.signal(signal.SIGSTOP)  # inetd alone: its children end while it cannot look
+    until(lambda: superserver.is_stopped(program), WITHIN_S)
     for client in clients:
         client.finish()
     until(lambda: superserver.zombies(program) == 5, WITHIN_S)
@@ -286,14 +318,18 @@ def test_what_cannot_be_served_harms_nobody(lab: Lab, submission: Submission) ->
     for _ in range(2):
         said = connect(lab, 8006, gone).everything(hint=gone)
         expect_equal(said, b"", "what a client of a missing server reads", gone)
-    lab["client1"].udp(to=(SERVER, 8007)).send(b"hello")
-    until(lambda: bool(lab.packets("udp port 8007", received_by="server")), WITHIN_S)
+        # One after the other: whether many that end at once are buried has a check of its own.
+        expect_alone(program, gone)
+    program.freeze()
+    send_and_wait(lab, lab["client1"].udp(), 8007)
+    program.thaw()
     expect(
         until(lambda: queued(lab, 8007) == 0, WITHIN_S),
         expected="a datagram for a missing server is thrown away",
         actual="it stays in the socket",
         hint="where exec() fails the child receives it: or it would start the next child at once",
     )
+    expect_alone(program, gone)
     good = connect(lab, 8008, hint)
     echoes(good, b"hi", hint)
     good.finish()
