@@ -3,12 +3,13 @@
 import random
 import re
 from collections.abc import Callable
+from functools import partial
 
 import journal
 import pytest
 from journal import EVERYTHING, LISTENER, SERVER, SERVER_FROM_CLIENT2, expect_completed, hear, start
 
-from labctl.testing import WITHIN_S, Lab, Submission, expect, expect_equal, until
+from labctl.testing import WITHIN_S, Lab, Program, Submission, expect, expect_equal, until
 
 WHOLE = [
     b"<34>Oct 11 22:14:15 mymachine su: 'su root' failed for lonvick on /dev/pts/8",
@@ -221,12 +222,12 @@ def test_nothing_that_comes_ends_it(lab: Lab, submission: Submission, rng: rando
         EVERYTHING,
     )
     hint = "complain of the line on stderr, as syslog.conf:LINE: REASON, and go on with the next"
-    said = program.stderr.decode(errors="replace")
     for number in range(1, 5):
+        complaint = f"syslog.conf:{number}:"
         expect(
-            f"syslog.conf:{number}:" in said,
-            expected=f"a line on stderr that begins syslog.conf:{number}:",
-            actual=f"stderr: {said or 'nothing'}",
+            until(partial(is_said, program, complaint), WITHIN_S),
+            expected=f"a line on stderr that begins {complaint}",
+            actual=f"stderr: {program.stderr.decode(errors='replace') or 'nothing'}",
             hint=hint,
         )
     gone = "nobody has port 9 open there; a connected socket reports that at the next send()"
@@ -246,6 +247,10 @@ def test_nothing_that_comes_ends_it(lab: Lab, submission: Submission, rng: rando
         actual="it is not" if program.is_running() else f"the program {program.how_it_ended()}",
         hint=garbage,
     )
+
+
+def is_said(program: Program, complaint: str) -> bool:
+    return complaint.encode() in program.stderr
 
 
 def wait_for_refusals(lab: Lab, count: int) -> None:
