@@ -89,23 +89,24 @@ def shown(ended: Ended, hint: str) -> list[Interface]:
 
 
 def printed_and_true(
-    lab: Lab, submission: Submission, node: str, hint: str
+    lab: Lab, submission: Submission, node: str, hint: str, name: str = ""
 ) -> list[tuple[Interface, Interface]]:
-    """Run the program; return each interface as printed, and as it is."""
+    """Run the program; return each interface, or the one of that name, as printed and as it is."""
     # The kernel may change something of its own while the program runs, such as a link-local
     # address: then again.
     for _ in range(20):
         before = truth(lab[node])
-        ended = submission.run(node, "ifinfo")
+        ended = submission.run(node, "ifinfo", *([name] if name else []))
         if truth(lab[node]) == before:
             break
     else:
         raise machine_error("the interfaces do not come to rest", where="check")
     printed = shown(ended, hint)
+    wanted = [one for one in before if one.name == name or not name]
     expect_equal(
         " ".join(one.name for one in printed),
-        " ".join(one.name for one in before),
+        " ".join(one.name for one in wanted),
         "the interfaces, in the order of their indexes",
         hint,
     )
-    return list(zip(printed, before, strict=True))
+    return list(zip(printed, wanted, strict=True))
