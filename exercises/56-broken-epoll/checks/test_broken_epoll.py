@@ -49,15 +49,20 @@ def test_it_echoes(lab: Lab, submission: Submission, rng: random.Random) -> None
 @pytest.mark.points(2)
 def test_who_came_meanwhile_is_served(lab: Lab, submission: Submission, rng: random.Random) -> None:
     """whoever comes while the server is stopped is served when it goes on"""
+    # Room for all of it: whoever does not read at once is for another check.
+    lab["server"].set("net.ipv4.tcp_wmem", "4096 262144 4194304")
     program = serve(submission)
     old = lab["client"].connect(SERVER)
     expect_echo(old, b"before", "send back what came")
+    # Stopped anywhere but in epoll_wait() it would not be interrupted.
+    expect_asleep(program, "when it has nothing to do", "epoll_wait() without a time is -1")
     program.freeze()
     clients = [old, *(lab["client"].connect(SERVER) for _ in range(4))]
     wanted = [rng.randbytes(20_000) for _ in clients]
     for client, data in zip(clients, wanted, strict=True):
         client.send(data)
-    until(lambda: all(client.unacknowledged == 0 for client in clients), WITHIN_S)
+    for client in clients:
+        wait_until_there(client)
     program.thaw()
     hint = (
         "SIGSTOP and SIGCONT let epoll_wait() fail with EINTR (signal(7)), which is no reason to "
@@ -67,10 +72,22 @@ def test_who_came_meanwhile_is_served(lab: Lab, submission: Submission, rng: ran
         expect_back(client, data, hint)
 
 
+def wait_until_there(client: Tcp) -> None:
+    """Wait until all that a client has sent is in the server's socket."""
+    until(lambda: client.unacknowledged == 0, WITHIN_S)
+
+
+MUCH = 60_000
+"""Bytes that a client sends at once: more than there is room for on their way back."""
+
+
 def small_buffers(lab: Lab) -> None:
-    """Let the server's sockets hold little, whatever the machine prefers."""
+    """Let the server's sockets take MUCH, but send little, whatever the machine prefers.
+
+    All of it is there then, and nothing that comes later is an edge.
+    """
+    lab["server"].set("net.ipv4.tcp_rmem", "4096 131072 6291456")
     lab["server"].set("net.ipv4.tcp_wmem", "4096 8192 16384")
-    lab["server"].set("net.ipv4.tcp_rmem", "4096 8192 16384")
 
 
 def sent_now(client: Tcp, data: memoryview) -> int:
@@ -92,30 +109,23 @@ def test_who_does_not_read_holds_up_nobody(lab: Lab, submission: Submission) -> 
     program = serve(submission)
     other = lab["client"].connect(SERVER)
     deaf = lab["client"].connect(SERVER, receive_buffer=4096)
-    unsent = memoryview(bytes(300_000))
     hint = (
         "send() that fails with EAGAIN fails again until the client reads: go back to epoll_wait()"
     )
+    program.freeze()
+    deaf.send(bytes(MUCH))
+    wait_until_there(deaf)
+    program.thaw()
+    unsent = memoryview(bytes(300_000))
     for _ in range(60):
         unsent = unsent[sent_now(deaf, unsent) :]
         expect_echo(other, b"served", hint)
-    if not until(lambda: is_asleep(program), WITHIN_S):
-        unmet("the server sleeps while a client does not read", "it runs all the time", hint)
+    expect_asleep(program, "while a client does not read", hint)
 
 
-def is_asleep(program: Program) -> bool:
-    """Whether the kernel shows each process of a program as waiting, each time it is asked."""
-    pids = program.pids()
-    return bool(pids) and all(state(pid) == "S" for _ in range(50) for pid in pids)
-
-
-def state(pid: int) -> str:
-    try:
-        with open(f"/proc/{pid}/stat") as file:
-            # The name in field 2 may hold blanks and parentheses; the last one ends it.
-            return file.read().rpartition(")")[2].split()[0]
-    except OSError:
-        return ""
+def expect_asleep(program: Program, while_: str, hint: str) -> None:
+    if not until(program.is_asleep, WITHIN_S):
+        unmet(f"the server sleeps {while_}", "it runs all the time", hint)
 
 
 @pytest.mark.needs("test_who_does_not_read_holds_up_nobody")
@@ -125,18 +135,16 @@ def test_nothing_is_lost_behind_a_full_buffer(
     lab: Lab, submission: Submission, rng: random.Random, has_finished: bool
 ) -> None:
     """nothing is lost for a client that sends much and reads late"""
-    lab["server"].set("net.ipv4.tcp_wmem", "4096 8192 16384")
+    small_buffers(lab)
     serve(submission)
     other = lab["client"].connect(SERVER)
     late = lab["client"].connect(SERVER, receive_buffer=4096)
-    # It fits into the server's receive buffer, so that all of it is there and nothing that comes
-    # later is an edge; and it does not fit into the buffers on its way back.
-    data = rng.randbytes(60_000)
+    data = rng.randbytes(MUCH)
     late.send(data)
     if has_finished:
         late.finish()
         until_closed(lab, late.address[1])
-    until(lambda: late.unacknowledged == 0, WITHIN_S)
+    wait_until_there(late)
     for _ in range(10):
         expect_echo(other, b"served", "send back what came")
     hint = (
@@ -179,6 +187,7 @@ def test_nobody_is_closed_for_another(lab: Lab, submission: Submission, leaves: 
     for number in range(3):
         waiting = lab["client"].connect(SERVER)
         waiting.send(b"is anybody there?")
+        wait_until_there(waiting)
         port = client.address[1]
         program.freeze()
         if leaves != "RST":
