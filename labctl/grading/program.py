@@ -208,11 +208,16 @@ class Program:
         os.kill(pids[0], number)
 
     def kill(self) -> None:
-        """End it with SIGKILL, and wait for that."""
+        """End it with SIGKILL, and wait for that: its ports are free then."""
+        from labctl.wait import until
+
         if self._poll(0) is None:
+            pids = self.pids()
             self._control.signal(self._status.name, signal.SIGKILL)
             if self._poll(WITHIN_S) is None:
                 raise machine_error(f"{self.title} does not end after SIGKILL")
+            # What is in a sandbox ends a moment after the sandbox.
+            until(lambda: not any(map(_goes_on, pids)), WITHIN_S)
 
     def is_running(self) -> bool:
         return self._poll(0) is None
@@ -279,6 +284,11 @@ class Program:
     def _killed(self) -> str:
         reason = self._watch.reason if self._watch else ""
         return f"was ended because it {reason}" if reason else ""
+
+
+def _goes_on(pid: int) -> bool:
+    """Whether a process has files open: one that has ended has not, buried or not."""
+    return processes.state(pid) not in ("", "Z", "X")
 
 
 class Pipes(NamedTuple):

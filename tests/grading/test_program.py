@@ -136,6 +136,23 @@ def test_kill_ends_one_that_ignores_everything_else(start: Start) -> None:
     assert until(lambda: not any(map(processes.state, pids)), within_s=10)
 
 
+def test_nothing_of_it_holds_a_port_once_it_is_killed(start: Start) -> None:
+    program = start(
+        "import os, socket\n"
+        "listener = socket.create_server(('127.0.0.1', 0))\n"
+        "for _ in range(20):\n"
+        "    if os.fork() == 0: listener.accept()\n"
+        "print('READY')\n"
+        "listener.accept()\n"
+    )
+    program.ready()
+    pids = program.pids()
+    assert len(pids) == 21
+    program.kill()
+
+    assert {processes.state(pid) for pid in pids} <= {"", "Z", "X"}
+
+
 def test_frozen_it_does_nothing_until_it_is_thawed(start: Start) -> None:
     program = start(ECHO)
     program.ready()
