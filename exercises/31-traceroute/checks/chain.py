@@ -4,7 +4,7 @@ import socket
 import struct
 from typing import NamedTuple
 
-from labctl.testing import WITHIN_S, Lab, Program, unmet, until
+from labctl.testing import WITHIN_S, Lab, Program, machine_error, unmet, until
 
 BASE_PORT = 33434
 
@@ -125,6 +125,13 @@ def probe(lab: Lab, family: Family, number: int, program: Program) -> Probe:
             "before, or after -W milliseconds",
         )
     return seen[number - 1]
+
+
+def expect_arrived(lab: Lab, family: Family, sender: str, number: int) -> None:
+    """Wait until the client has received so many ICMP messages of a sender."""
+    match = f"{'icmp6' if family is IPV6 else 'icmp'} and src host {sender}"
+    if not until(lambda: len(lab.packets(match, received_by="client")) >= number, WITHIN_S):
+        raise machine_error("errors of the check's own do not arrive", where="check")
 
 
 class Router:

@@ -8,7 +8,15 @@ import chain
 import pytest
 from chain import BASE_PORT, FAMILIES, IPV4, Family, Router
 
-from labctl.testing import WITHIN_S, Lab, Program, Submission, expect, expect_equal, unmet
+from labctl.testing import (
+    WITHIN_S,
+    Lab,
+    Program,
+    Submission,
+    expect,
+    expect_equal,
+    unmet,
+)
 
 PATIENT_MS = "20000"
 """Much longer than any check waits for what should come."""
@@ -97,13 +105,14 @@ def test_the_way_is_found_up_to_the_host(lab: Lab, submission: Submission, name:
 @pytest.mark.points(1)
 def test_a_silent_router_is_passed(lab: Lab, submission: Submission) -> None:
     """a router that says nothing gets * * *, and the next TTL its turn"""
-    silenced = {"drop": {"match": IPV4.silenced.format(IPV4.hops[1])}}
+    # Two that are silent, so that there is no answer that could come late.
+    silenced = {"drop": {"match": "icmp[0] == 11 and not src host " + IPV4.hops[2]}}
     hint = "after -W milliseconds without an answer print * and go on: silence is no end"
-    with lab.faults({"r2->r1": [silenced]}):
+    with lab.faults({"r1->client": [silenced]}):
         program = start(submission, IPV4.hops[-1], hops=3, wait_ms=SHORT_MS)
-        hop(program, 1, hint, within_s=2 * WITHIN_S)
-        said = hop(program, 2, hint, within_s=2 * WITHIN_S)
-        expect_equal(said, ["*"] * 3, "TTL 2, whose router is silent", hint)
+        for ttl in (1, 2):
+            said = hop(program, ttl, hint, within_s=2 * WITHIN_S)
+            expect_equal(said, ["*"] * 3, f"TTL {ttl}, whose router is silent", hint)
         hop(program, 3, hint, within_s=2 * WITHIN_S)
         program.expect_exit(3, hint="-m 3: TTL 3 was the last, and it is not the host: 3")
 
@@ -122,8 +131,11 @@ def test_a_late_answer_is_not_taken_for_another(lab: Lab, submission: Submission
         program = start(submission, IPV4.hops[-1], hops=2, wait_ms=FAIR_MS)
         router, next_one = IPV4.hops[:2]
         said = hop(program, 1, hint, within_s=2 * WITHIN_S)
-        expect_equal(said, ["*", router, router], "TTL 1, first answer late", hint)
-        expect_equal(hop(program, 2, hint), [next_one] * 3, "TTL 2", hint)
+        expect_equal(said[0], "*", "TTL 1, first probe, whose answer is late", hint)
+        # On a slow machine others may be late, too, and be missed: but none is another's.
+        expect_equal(set(said[1:]) - {"*"}, {router}, "TTL 1, answers to the others", hint)
+        said = hop(program, 2, hint, within_s=2 * WITHIN_S)
+        expect_equal(set(said) - {"*"}, {next_one}, "TTL 2, answers", hint)
 
 
 WRONG = {
@@ -168,6 +180,8 @@ def test_errors_about_other_packets_are_ignored(
             other.send(family.unreachable, code, quoted)
         # Time exceeded as well, but while fragments were put together: nothing about the way.
         other.send(family.exceeded, 1, seen.quoted())
+        # All of them first: behind the right one they would be about an earlier probe.
+        chain.expect_arrived(lab, family, family.hops[2], len(WRONG) + 1)
         for number in (1, 2, 3):
             probe = chain.probe(lab, family, number, program)
             right.send(family.exceeded, 0, probe.quoted())
