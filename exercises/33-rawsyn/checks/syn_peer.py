@@ -5,7 +5,7 @@ import socket
 import struct
 from typing import NamedTuple
 
-from labctl.testing import Lab, Node, Sighting, unmet, until
+from labctl.testing import WITHIN_S, Lab, Node, Sighting, unmet, until
 
 TCP = struct.Struct("!HHIIBBHHH")
 SYN, RST, ACK = 0x02, 0x04, 0x10
@@ -77,7 +77,7 @@ def syns(lab: Lab, port: int = 0, *, node: str = "client2") -> list[Syn]:
 
 def first_syn(lab: Lab, port: int, hint: str, *, node: str = "client2") -> Syn:
     """Wait for the SYN to a port. Raises ``Unmet`` where none comes."""
-    found = until(lambda: syns(lab, port, node=node), 5)
+    found = until(lambda: syns(lab, port, node=node), WITHIN_S)
     if not found:
         unmet(f"a SYN to port {port} reaches {node}", "none does", hint)
     return found[0]
