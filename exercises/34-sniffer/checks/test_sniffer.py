@@ -111,12 +111,12 @@ def test_the_kernel_filters(lab: Lab, submission: Submission) -> None:
     server = lab["server"].udp(bind=("0.0.0.0", PORT))
     other = lab["server"].udp(bind=("0.0.0.0", PORT + 1))
     client = lab["client1"].udp(bind=(CLIENT, 0))
-    expect_equal(queued_bytes(lab), 0, f"bytes in the socket before a frame of `{MATCH}`", "")
+    hint = "setsockopt(SOL_SOCKET, SO_ATTACH_FILTER) with a struct sock_fprog: the kernel runs it"
+    expect_equal(queued_bytes(lab), 0, f"bytes in the socket before a frame of `{MATCH}`", hint)
     program.freeze()
     for _ in range(5):
         client.send(b"not this one", to=(SERVER, PORT + 1))
         other.receive()
-    hint = "setsockopt(SOL_SOCKET, SO_ATTACH_FILTER) with a struct sock_fprog: the kernel runs it"
     expect_equal(
         queued_bytes(lab),
         0,
@@ -213,6 +213,7 @@ def test_what_did_not_fit_is_told(lab: Lab, submission: Submission) -> None:
     program.freeze()
     for _ in range(1000):
         client.send(bytes(1000), to=(SERVER, PORT))
+    until(lambda: len(seen(lab)) >= 1000, WITHIN_S)  # none comes when the program has ended
     program.thaw()
     captured, received, dropped = statistics(program)
     # The server's own answers, ICMP port unreachable, are no UDP.
