@@ -1,6 +1,7 @@
 """TIME/1 between a program that asks everybody and the hosts that the check plays."""
 
 import struct
+from collections.abc import Sequence
 from typing import NamedTuple
 
 from labctl.testing import (
@@ -40,8 +41,11 @@ def host(lab: Lab, node: str) -> Udp:
     return lab[node].udp(bind=("0.0.0.0", PORT))
 
 
-def start(submission: Submission, *options: str, address: str = SUBNET) -> Program:
-    return submission.start("alice", "time_poll", address, str(PORT), *options, ready=False)
+def start(
+    submission: Submission, *options: str, address: str = SUBNET, through: Sequence[str] = ()
+) -> Program:
+    arguments = (address, str(PORT), *options)
+    return submission.start("alice", "time_poll", *arguments, ready=False, through=through)
 
 
 def question(server: Udp, program: Program) -> Question:
