@@ -2,6 +2,8 @@
 
 import random
 import struct
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -24,6 +26,7 @@ from labctl.testing import (
 
 PORT = 8080
 SERVER = ("10.0.1.1", PORT)
+CLIENT1 = "10.0.1.2"
 
 FIRST_SYN = "tcp[tcpflags] & (tcp-syn|tcp-ack) == tcp-syn"
 MSS_OPTION = 2
@@ -87,12 +90,33 @@ def test_buffers_are_what_the_kernel_made_of_them(
     )
 
 
+def ip(lab: Lab, *words: str) -> None:
+    ended = lab["client1"].run("ip", *words)
+    if ended.exit_status:
+        raise machine_error(f"ip {' '.join(words)}: {ended.stderr.decode()}", where="check")
+
+
+@contextmanager
+def acks_held(lab: Lab) -> Iterator[None]:
+    """Have what the server's kernel answers wait on its way for the length of a ``with`` block."""
+    hold = {"match": f"tcp src port {PORT}", "until": {"match": "udp dst port 9"}}
+    with lab.faults({"server->client1": [{"hold": hold}]}) as armed:
+        try:
+            yield
+        finally:
+            # What lets them go has to come behind them.
+            if until(lambda: armed.rules()[0].fired, WITHIN_S):
+                lab["server"].udp(to=(CLIENT1, 9)).send(b"")
+
+
 @pytest.mark.points(2)
 @pytest.mark.parametrize("nodelay", [False, True], ids=["nodelay 0", "nodelay 1"])
 def test_nagle_is_seen_on_the_wire(lab: Lab, submission: Submission, nodelay: bool) -> None:
     """`nodelay` decides whether a small segment waits for the ACK of the one before"""
-    # A tail loss probe would send what waits, whatever Nagle says, after 0.2 s of silence.
+    # Only an ACK may move what waits: no tail loss probe after 0.2 s of silence, and nothing sent
+    # again, which would also close the congestion window to what comes after.
     lab["client1"].set("net.ipv4.tcp_early_retrans", "0")
+    ip(lab, "route", "add", SERVER[0], "dev", "veth_c1", "rto_min", "60s")
     program, listener = start(lab, submission)
     server = connect(program, listener)
     hint = (
@@ -101,13 +125,14 @@ def test_nagle_is_seen_on_the_wire(lab: Lab, submission: Submission, nodelay: bo
     tell(program, "set nodelay 1", "ok", hint)
     if not nodelay:
         tell(program, "set nodelay 0", "ok", hint)
-    no_ack = {"drop": {"match": f"tcp src port {PORT}"}}
-    with lab.faults({"server->client1": [no_ack]}):
-        for _ in range(5):
+    is_moving = True
+    with acks_held(lab):
+        for number in range(1, 6):
             tell(program, "send 1", "1", "one send() for each command, and at once")
-        # The first byte is on its way in either case, and its ACK is lost.
-        until(lambda: server.unread >= (5 if nodelay else 1), WITHIN_S)
-    # Now ACKs come through: the first segment is sent again, then what has waited.
+            # The first byte is on its way in either case; the others only with TCP_NODELAY.
+            if is_moving and (nodelay or number == 1):
+                is_moving = bool(until(lambda n=number: server.unread >= n, WITHIN_S))
+    # Now the ACK has come, and what has waited for it is sent.
     got = server.receive_exactly(5, expected="the 5 bytes that were sent", hint=hint)
     expect_equal(got, b"xxxxx", "what was sent", "`send N` sends N times the byte x")
     sizes = first_sizes(lab)
