@@ -3,10 +3,21 @@
 import os
 from pathlib import Path
 
-from labctl.testing import WITHIN_S, Lab, Program, Tcp, Unmet, expect_equal, unmet, until
+from labctl.testing import (
+    WITHIN_S,
+    Lab,
+    Program,
+    Tcp,
+    Unmet,
+    expect_equal,
+    machine_error,
+    unmet,
+    until,
+)
 
 PORT = 8082
 SERVER = ("10.0.1.1", PORT)
+CLIENT1 = "10.0.1.2"
 SERVER_FROM_CLIENT2 = ("10.0.2.1", PORT)
 SMALL_BUFFER = 4096
 
@@ -67,6 +78,23 @@ def expect_rest(client: Tcp, wanted: bytes, hint: str) -> None:
             f"{got[at : at + 8].hex(' ')} …, and up to there all is right",
             hint,
         )
+
+
+def small_buffers(lab: Lab) -> None:
+    """Let a socket of the server hold a small part of a large file only, whatever it sends."""
+    lab["server"].set("net.ipv4.tcp_wmem", "4096 16384 65536")
+
+
+def send_nothing_by_the_clock(lab: Lab) -> None:
+    """Have the server's kernel send what its program has sent, when it has, and nothing again.
+
+    After 0.2 s it would send a line that waits for the file, and what is not acknowledged by then.
+    """
+    lab["server"].set("net.ipv4.tcp_early_retrans", "0")
+    words = ("ip", "route", "add", CLIENT1, "dev", "veth_srv_c1", "rto_min", "60s")
+    ended = lab["server"].run(*words)
+    if ended.exit_status:
+        raise machine_error(f"{' '.join(words)}: {ended.stderr.decode()}", where="check")
 
 
 def stall(lab: Lab, name: str, size: int) -> Tcp:

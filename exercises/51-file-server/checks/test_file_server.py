@@ -104,6 +104,7 @@ def test_requests_may_come_in_pieces_and_together(
 @pytest.mark.points(1)
 def test_a_small_file_is_one_segment(lab: Lab, submission: Submission, rng: random.Random) -> None:
     """the size and a small file are one segment, not two"""
+    file1.send_nothing_by_the_clock(lab)
     program = start(submission)
     data = rng.randbytes(rng.randrange(100, 900))
     file1.put(program, "small", data)
@@ -132,6 +133,7 @@ def test_a_slow_reader_gets_every_byte(
     lab: Lab, submission: Submission, rng: random.Random
 ) -> None:
     """a slow reader gets every byte, though sendfile() is interrupted"""
+    file1.small_buffers(lab)
     program = start(submission)
     data = rng.randbytes(BIG)
     file1.put(program, "big", data)
@@ -157,6 +159,7 @@ def test_another_client_is_served_meanwhile(
     lab: Lab, submission: Submission, rng: random.Random
 ) -> None:
     """another client is served while a slow one does not read"""
+    file1.small_buffers(lab)
     program = start(submission)
     file1.put(program, "big", rng.randbytes(BIG))
     file1.put(program, "small", b"small")
@@ -178,6 +181,7 @@ def test_clients_that_leave_cost_nothing(
     lab: Lab, submission: Submission, rng: random.Random
 ) -> None:
     """a client that leaves in the middle of a file leaves no descriptor behind"""
+    file1.small_buffers(lab)
     program = start(submission)
     file1.put(program, "big", rng.randbytes(BIG))
     file1.put(program, "small", b"small")
@@ -209,6 +213,7 @@ def test_a_file_that_becomes_shorter_ends_the_connection(
     lab: Lab, submission: Submission, rng: random.Random
 ) -> None:
     """a file that becomes shorter while it is sent ends that connection, and nothing else"""
+    file1.small_buffers(lab)
     program = start(submission)
     file1.put(program, "big", rng.randbytes(BIG))
     file1.put(program, "small", b"small")
