@@ -1,6 +1,6 @@
 """KV/1 as the checks speak it, and a client that leaves too early."""
 
-from labctl.testing import Lab, Program, Tcp, Unmet, expect_equal, unmet, until
+from labctl.testing import WITHIN_S, Lab, Program, Tcp, Unmet, expect_equal, unmet, until
 
 PORT = 8085
 SERVER = ("10.0.1.1", PORT)
@@ -33,7 +33,7 @@ def expect_answer(client: Tcp, request: bytes, wanted: bytes, hint: str = "") ->
 
 def let_it_arrive(client: Tcp) -> None:
     """Wait until the server's kernel has acknowledged all that was sent."""
-    if not until(lambda: client.unacknowledged == 0, 5.0):
+    if not until(lambda: client.unacknowledged == 0, WITHIN_S):
         unmet(
             "the connection takes what the client sends",
             "it is not acknowledged",
@@ -46,7 +46,7 @@ def leave(lab: Lab, client: Tcp) -> None:
     port = client.address[1]
     client.close()
     if not until(
-        lambda: any(s.state == "CLOSE-WAIT" for s in lab["server"].sockets("tcp", port)), 5.0
+        lambda: any(s.state == "CLOSE-WAIT" for s in lab["server"].sockets("tcp", port)), WITHIN_S
     ):
         unmet(
             "the connection is open until the client closes it",
@@ -60,7 +60,7 @@ def reset(lab: Lab, client: Tcp) -> None:
     port = client.address[1]
     client.reset()
     filter_ = f"tcp port {port} and tcp[tcpflags] & tcp-rst != 0"
-    if not until(lambda: lab.packets(filter_, received_by="server"), 5.0):
+    if not until(lambda: lab.packets(filter_, received_by="server"), WITHIN_S):
         unmet(
             "the connection is open until the client resets it",
             "the server has closed it before",
