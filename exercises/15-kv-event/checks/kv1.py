@@ -1,6 +1,6 @@
 """KV/1 as the checks speak it, and what the kernel says of the server and its sockets."""
 
-from labctl.testing import Lab, Program, Tcp, expect, expect_equal, unmet, until
+from labctl.testing import WITHIN_S, Lab, Program, Tcp, expect, expect_equal, unmet, until
 
 PORT = 8085
 SERVERS = {"client1": ("10.0.1.1", PORT), "client2": ("10.0.2.1", PORT)}
@@ -45,7 +45,7 @@ def let_it_be_received(lab: Lab, client: Tcp) -> None:
     A program that only peeks leaves it there, and one that is busy with another client does not
     come to it: then it goes on after a second all the same.
     """
-    if not until(lambda: client.unacknowledged == 0, 5.0):
+    if not until(lambda: client.unacknowledged == 0, WITHIN_S):
         unmet(
             "the connection takes what the client sends",
             "it is not acknowledged",
@@ -67,7 +67,7 @@ def connect_reader(lab: Lab) -> Tcp:
 
 def expect_answers_begin(client: Tcp) -> None:
     expect(
-        until(lambda: client.unread > 0, 5.0),
+        until(lambda: client.unread > 0, WITHIN_S),
         expected=f'answers to many "{GET_BIG.decode().strip()}"',
         actual="nothing arrived",
         hint="requests that come together are answered one after the other",

@@ -6,7 +6,17 @@ import kv1
 import pytest
 from kv1 import BIG, GET_BIG, PORT, ask, expect_answer, put, value
 
-from labctl.testing import Lab, Program, Submission, Tcp, expect, expect_equal, unmet, until
+from labctl.testing import (
+    WITHIN_S,
+    Lab,
+    Program,
+    Submission,
+    Tcp,
+    expect,
+    expect_equal,
+    unmet,
+    until,
+)
 
 MANY = 1000
 """So many big values fit into no socket's buffers."""
@@ -57,7 +67,7 @@ def test_one_thread_serves_them_all(lab: Lab, submission: Submission) -> None:
 
 
 def expect_asleep(program: Program, while_: str, hint: str) -> None:
-    asleep = until(lambda: kv1.is_asleep(program), 5.0)
+    asleep = until(lambda: kv1.is_asleep(program), WITHIN_S)
     expected = f"the server sleeps {while_}"
     if not program.is_running():
         unmet(expected, f"it {program.how_it_ended()}", hint)
@@ -214,7 +224,7 @@ def test_answers_that_nobody_reads_do_not_fill_the_memory(lab: Lab, submission: 
     for _ in range(400):
         unsent = unsent[sent_now(slow, unsent) :]
         other.send(b"COUNT\n")
-        until(lambda: other.unread or grown_mib() >= MOST_MIB, 5.0)
+        until(lambda: other.unread or grown_mib() >= MOST_MIB, WITHIN_S)
         now_mib = grown_mib()
         hint = (
             "while a client has answers to take, carry out none of its requests and do not receive "
