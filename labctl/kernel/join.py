@@ -15,7 +15,7 @@ from __future__ import annotations
 import os
 
 from labctl.errors import LabError, machine_error
-from labctl.kernel.joining import HOSTS_DIRECTORY, SHIMS_DIRECTORY, enter_node
+from labctl.kernel.joining import HOSTS_DIRECTORY, enter_node, path_inside
 from labctl.kernel.namespaces import CLONE_NEWPID, ROOTLESS, die_with_parent, setns
 from labctl.kernel.setgroups import pretend_setgroups
 from labctl.kernel.state import Holder, LabState, start_time
@@ -193,8 +193,7 @@ class _Joiner:
         self.leads_terminal = False
         self._rootless = holder.mode == "rootless"
         if self._rootless:
-            path = environment.get("PATH", os.defpath)
-            environment["PATH"] = f"{SHIMS_DIRECTORY}:{path}"
+            environment["PATH"] = path_inside(environment.get("PATH"))
             self._hosts_directory = HOSTS_DIRECTORY
         else:
             self._hosts_directory = state.file("etc")

@@ -26,9 +26,20 @@ LAB_DIRECTORY = "/run/labctl"
 """Inside a rootless lab, its own: hosts files, and programs that stand in for the host's."""
 HOSTS_DIRECTORY = f"{LAB_DIRECTORY}/etc"
 SHIMS_DIRECTORY = f"{LAB_DIRECTORY}/bin"
+_OF_ROOT = ("/usr/local/sbin", "/usr/sbin", "/sbin")
 
 _ST_RDONLY = 1
 _PLAIN = MS_NOSUID | MS_NODEV | MS_NOEXEC
+
+
+def path_inside(path: str | None) -> str:
+    """Return the PATH of a command in a rootless lab, from that of its user.
+
+    There the user is root, and finds root's commands too: on Debian sysctl(8), for one, is in a
+    folder that is on nobody else's PATH.
+    """
+    folders = (path or os.defpath).split(":")
+    return ":".join([SHIMS_DIRECTORY, *folders, *(one for one in _OF_ROOT if one not in folders)])
 
 
 def enter_node(netns: str, hosts_directory: str, *, mount_proc: bool, netns_file: str = "") -> None:

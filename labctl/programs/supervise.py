@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from labctl.errors import LabError
 from labctl.kernel.control import Control, ProgramStatus, RequestRefused
 from labctl.kernel.diag import DiagSocket
-from labctl.kernel.joining import SHIMS_DIRECTORY
+from labctl.kernel.joining import path_inside
 from labctl.kernel.state import LabState
 from labctl.programs.find import find_program
 from labctl.programs.logs import read_log, tail
@@ -167,7 +167,7 @@ def program_environment(state: LabState) -> dict[str, str]:
     environment["PYTHONUNBUFFERED"] = "1"
     holder = state.holder()
     if holder is not None and holder.mode == "rootless":
-        environment["PATH"] = f"{SHIMS_DIRECTORY}:{environment.get('PATH', os.defpath)}"
+        environment["PATH"] = path_inside(environment.get("PATH"))
     return environment
 
 

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.owners import OWNERS, owner_of_kind
+from tests.owners import OWNERS, ROOTLESS_OWNERS, owner_of_kind
 
 pytestmark = pytest.mark.kernel
 
@@ -66,3 +66,18 @@ def test_what_it_mounts_does_not_reach_the_machine(run: Run) -> None:
         line.split()[4] for line in set(Path("/proc/self/mountinfo").read_text().splitlines())
     } - {line.split()[4] for line in before.splitlines()}
     assert not Path("/mnt/inside").exists()
+
+
+@pytest.mark.parametrize("kind", ROOTLESS_OWNERS)
+def test_commands_of_root_are_found_where_the_user_is_root(
+    request: pytest.FixtureRequest, kind: str
+) -> None:
+    owner = owner_of_kind(kind, request)
+    with owner.lab() as name:
+        # As Debian gives it to whoever is not root; sysctl(8) is not there.
+        done = owner.labctl(
+            *("exec", "-l", name, "server", "--", "sysctl", "-n", "net.ipv4.ip_forward"),
+            environment={"PATH": f"{owner.environment['PATH']}:/usr/bin:/bin".replace("sbin", "-")},
+        )
+
+        assert (done.stdout, done.stderr) == ("1\n", "")
