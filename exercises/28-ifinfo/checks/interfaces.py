@@ -6,7 +6,17 @@ import socket
 import struct
 from typing import NamedTuple
 
-from labctl.testing import Ended, Lab, Node, Submission, expect_equal, machine_error, unmet
+from labctl.testing import (
+    WITHIN_S,
+    Ended,
+    Lab,
+    Node,
+    Submission,
+    expect_equal,
+    machine_error,
+    unmet,
+    until,
+)
 
 _SIOCGIFFLAGS = 0x8913
 
@@ -47,6 +57,16 @@ def flags(node: Node, name: str) -> set[str]:
         answer = fcntl.ioctl(sock, _SIOCGIFFLAGS, struct.pack("16s24x", name.encode()))
     (bits,) = struct.unpack_from("=H", answer, 16)
     return {word for bit, word in _FLAGS.items() if bits & bit}
+
+
+def wait_for_carriers(node: Node) -> None:
+    """Wait until what is UP is RUNNING, which the kernel says a moment after its lab is there."""
+
+    def are_there() -> bool:
+        each = [flags(node, link.name) for link in truth(node)]
+        return all("RUNNING" in one for one in each if "UP" in one)
+
+    until(are_there, WITHIN_S)
 
 
 def truth(node: Node) -> list[Interface]:

@@ -4,7 +4,7 @@ import random
 
 import interfaces
 import pytest
-from interfaces import Interface, change, printed_and_true
+from interfaces import Interface, change, printed_and_true, wait_for_carriers
 
 from labctl.testing import (
     WITHIN_S,
@@ -48,6 +48,7 @@ def expect_addresses(pairs: list[tuple[Interface, Interface]], hint: str) -> Non
 @pytest.mark.parametrize("node", ["client1", "server"])
 def test_the_interfaces_are_as_they_are(lab: Lab, submission: Submission, node: str) -> None:
     """every interface is listed, with its index, MTU, MAC address and flags"""
+    wait_for_carriers(lab[node])
     pairs = printed_and_true(lab, submission, node, LISTED)
     expect_links(pairs, LINE)
 
@@ -87,6 +88,7 @@ def test_a_peers_address_is_not_its_own(lab: Lab, submission: Submission) -> Non
 @pytest.mark.points(1)
 def test_an_interface_that_is_down_is_listed(lab: Lab, submission: Submission) -> None:
     """an interface that is down and has no address is listed, with the longest name there can be"""
+    wait_for_carriers(lab["client1"])
     change(lab, "client1", "link", "add", LONG_NAME, "type", "veth", "peer", "name", "x")
     pairs = printed_and_true(lab, submission, "client1", LISTED)
     expect_links(
@@ -117,6 +119,7 @@ def test_what_has_changed_is_told(lab: Lab, submission: Submission, rng: random.
 def test_one_can_be_named(lab: Lab, submission: Submission) -> None:
     """of an interface that is named its lines are shown alone, and one that is not there is an error"""
     hint = "with an argument print what belongs to that name, and nothing else"
+    wait_for_carriers(lab["server"])
     expect_links(printed_and_true(lab, submission, "server", hint, "veth_srv_c2"), hint)
 
     # The beginning of two names, and more than fit into the kernel's 16 bytes.
