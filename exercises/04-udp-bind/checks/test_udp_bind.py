@@ -168,12 +168,12 @@ def test_two_servers_share_a_port_at_two_addresses(
     hint = (
         "what is taken at another address does not matter: bind to yours, and look at nothing else"
     )
-    programs = [
-        submission.start("server", "time_server", address, str(port), ready=False)
-        for address, _ in (first, second)
-    ]
-    for program in programs:
+    programs = []
+    # One after the other: who looks first whether the port is free finds the other one there.
+    for address, _ in (first, second):
+        program = submission.start("server", "time_server", address, str(port), ready=False)
         program.lines_until("READY", hint=hint)
+        programs.append(program)
     # While the first is stopped, whatever answers is the second.
     programs[0].freeze()
     client1 = lab["client1"].udp()
