@@ -39,6 +39,17 @@ class Server:
 
     def serve(self, client: Program) -> time1.Asked:
         """Answer every request until the client has ended; return its last one."""
+        asked = self.answer_all(client)
+        expect(
+            asked,
+            expected="a request that gets through",
+            actual="none did",
+            hint="go on asking, as often as -n says, with the waits that -t says",
+        )
+        return asked[-1]
+
+    def answer_all(self, client: Program) -> list[time1.Asked]:
+        """Answer every request until the client has ended; return them."""
         asked: list[time1.Asked] = []
 
         def has_ended() -> bool:
@@ -49,13 +60,7 @@ class Server:
             return is_over
 
         until(has_ended, 2 * WITHIN_S)
-        expect(
-            asked,
-            expected="a request that gets through",
-            actual="none did",
-            hint="go on asking, as often as -n says, with the waits that -t says",
-        )
-        return asked[-1]
+        return asked
 
     def arrived(self, most: int = 1000) -> list[time1.Asked]:
         """Return the requests that are here by now."""
