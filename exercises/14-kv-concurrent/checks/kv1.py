@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from itertools import pairwise
 
-from labctl.testing import Lab, Tcp, expect_equal, unmet, until
+from labctl.testing import WITHIN_S, Lab, Tcp, expect_equal, unmet, until
 
 PORT = 8085
 SERVERS = {"client1": ("10.0.1.1", PORT), "client2": ("10.0.2.1", PORT)}
@@ -38,20 +38,20 @@ def expect_answer(client: Tcp, request: bytes, wanted: bytes, hint: str = "") ->
     expect_equal(line, wanted, what, hint)
 
 
-def let_it_be_received(lab: Lab, client: Tcp) -> None:
+def let_it_be_received(lab: Lab, client: Tcp, within_s: float = 1.0) -> None:
     """Wait until the server's program has taken all that was sent.
 
     A program that only peeks leaves it there, and one that is busy with another client does not
-    come to it: then it goes on after a second all the same.
+    come to it: then it goes on after that time all the same.
     """
-    if not until(lambda: client.unacknowledged == 0, 5.0):
+    if not until(lambda: client.unacknowledged == 0, WITHIN_S):
         unmet(
             "the connection takes what the client sends",
             "it is not acknowledged",
             "serve a client until it closes: a connection that is closed before takes nothing more",
         )
     port = client.address[1]
-    until(lambda: all(s.recv_q == 0 for s in lab["server"].sockets("tcp", port)), 1.0)
+    until(lambda: all(s.recv_q == 0 for s in lab["server"].sockets("tcp", port)), within_s)
 
 
 def pieces(data: bytes, cuts: Sequence[int]) -> list[bytes]:

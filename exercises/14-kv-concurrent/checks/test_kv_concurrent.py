@@ -6,7 +6,7 @@ import kv1
 import pytest
 from kv1 import PORT, ask, expect_answer, put, value
 
-from labctl.testing import Lab, Submission, expect, expect_equal, until
+from labctl.testing import WITHIN_S, Lab, Submission, expect, expect_equal, until
 
 CLIENTS = 10
 
@@ -26,7 +26,7 @@ def test_a_stalled_client_holds_up_nobody(
     stalled = clients.pop(rng.randrange(CLIENTS))
     request = put(b"slow", b"a value that comes late")
     stalled.send(request[: rng.randrange(1, len(request))])
-    kv1.let_it_be_received(lab, stalled)
+    kv1.let_it_be_received(lab, stalled, WITHIN_S)
 
     for _ in range(2):
         rng.shuffle(clients)
@@ -106,14 +106,14 @@ def test_a_client_that_left_leaves_nothing_behind(lab: Lab, submission: Submissi
         return sum(state not in ("LISTEN", "TIME-WAIT") for state in states)
 
     expect(
-        until(lambda: left() == 0, 5.0),
+        until(lambda: left() == 0, WITHIN_S),
         expected="no sockets of the 30 clients that have left",
         actual=f"{left()} of them are open, as `ss -tan` shows",
         hint="recv() returned 0: close the socket, in every thread or process that has it open",
     )
     # One that ended last may be waited for when the next client comes.
     most = before + 2
-    if not until(lambda: len(program.pids()) <= most, 5.0):
+    if not until(lambda: len(program.pids()) <= most, WITHIN_S):
         expect_equal(
             len(program.pids()) - before,
             0,
