@@ -1,6 +1,8 @@
 """RANDOM/1 as the checks speak it, the stream that has to come, and the window on the wire."""
 
-from labctl.testing import WITHIN_S, Lab, Tcp, Unmet, expect, unmet, until
+from collections.abc import Callable
+
+from labctl.testing import WITHIN_S, Lab, Program, Tcp, Unmet, expect, unmet, until
 
 PORT = 8089
 SERVER = ("10.0.1.1", PORT)
@@ -84,17 +86,29 @@ def stall(lab: Lab, seed: int, length: int) -> Tcp:
     return client
 
 
-def let_it_fill(lab: Lab, client: Tcp) -> None:
-    """Wait until the server has sent what it can: its kernel has bytes that nobody takes."""
-    port, before = client.address[1], 0
+def let_it_fill(lab: Lab, program: Program, client: Tcp) -> None:
+    """Wait until the server waits: its kernel has bytes that nobody takes, and room for no more."""
+    port = client.address[1]
 
-    def is_full() -> bool:
-        nonlocal before
-        queued = sum(s.send_q for s in lab["server"].sockets("tcp", port) if s.peer_port == port)
-        has_settled, before = queued == before > 0, queued
-        return has_settled
+    def has_unsent() -> bool:
+        return any(s.send_q for s in lab["server"].sockets("tcp", port) if s.peer_port == port)
 
-    until(is_full, WITHIN_S)
+    until(lambda: sleeps_while(program, has_unsent), WITHIN_S)
+
+
+def leaves_it_unread(lab: Lab, program: Program, port: int) -> bool:
+    """Whether a client that is a program does not receive what its kernel has for it."""
+
+    def has_unread() -> bool:
+        return any(s.recv_q for s in lab["client1"].sockets("tcp", port) if s.local_port == port)
+
+    return sleeps_while(program, has_unread)
+
+
+def sleeps_while(program: Program, condition: Callable[[], bool]) -> bool:
+    """Whether the condition holds while a program sleeps, and has not run in between."""
+    before_s = program.cpu_seconds()
+    return condition() and program.is_asleep() and program.cpu_seconds() == before_s
 
 
 def push(server: Tcp, data: bytes) -> int:
