@@ -291,9 +291,9 @@ def main(requests_fd: int) -> int:
     import labctl.grading.judge
     import labctl.grading.plugin
 
-    # Imports the plugins that pytest itself consists of.
+    # Imports the plugins that pytest itself consists of, and nothing of the folder we are in.
     with contextlib.redirect_stdout(io.StringIO()):
-        pytest.main(["-c", os.devnull, "-p", "no:cacheprovider", "--markers"])
+        pytest.main(["-c", os.devnull, "--noconftest", "-p", "no:cacheprovider", "--markers"])
     # A collection in a fork would write to every object, and so copy all memory.
     gc.collect()
     gc.freeze()

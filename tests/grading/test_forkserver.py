@@ -71,6 +71,21 @@ def test_it():
 """
 
 
+def test_a_conftest_where_one_is_has_no_say(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    here = tmp_path / "here"
+    here.mkdir()
+    (here / "conftest.py").write_text("def pytest_configure(): raise OSError")
+    monkeypatch.chdir(here)
+
+    with ForkServer() as server:
+        good = ask(server, tmp_path / "good", "def test_it(): pass")
+        assert good.run.wait(60)
+
+    assert "1 passed" in good.output.read_text()
+
+
 def test_runs_end_as_pytest_says(server: ForkServer, tmp_path: Path) -> None:
     good = ask(server, tmp_path / "good", "def test_it(): pass")
     bad = ask(server, tmp_path / "bad", "def test_it(): assert False, 'so it is'")
