@@ -90,9 +90,14 @@ def _name(kind: int) -> str:
 def greet(lab: Lab, hint: str = "accept whoever comes") -> Tcp:
     """Return a connection to the program whose HELLO has been acknowledged."""
     connection = lab["client"].connect(SERVER, hint=hint)
-    connection.send(frame(HELLO, 1, b"Hello from client!"))
-    expect_frame(connection, ACK, 1, hint=hint)
+    say_hello(connection, hint)
     return connection
+
+
+def say_hello(connection: Tcp, hint: str) -> None:
+    """Send HELLO and wait for its ACK."""
+    connection.send(frame(HELLO, 1, b"Hello from client!"), hint=hint)
+    expect_frame(connection, ACK, 1, hint=hint)
 
 
 def let_it_be_received(lab: Lab, connection: Tcp) -> None:
