@@ -220,13 +220,20 @@ def test_whatever_the_order(submission: Submission, rng: random.Random) -> None:
             expect_equal(answer, right, f'the answer to "{command}"', hint)
 
 
-def cpu_seconds_for(program: Program, commands: list[str], hint: str) -> float:
-    """Return the time on a CPU that the commands take, at best of three."""
+def cpu_seconds_for(
+    program: Program, commands: list[str], hint: str, *, enough_s: float = 0.0
+) -> float:
+    """Return the time on a CPU that the commands take, at best of ten, or the first below enough.
+
+    Others on the machine can only make it longer: they take the caches.
+    """
     best = float("inf")
-    for _ in range(3):
+    for _ in range(10):
         before = program.cpu_seconds()
         tell(program, commands, hint)
         best = min(best, program.cpu_seconds() - before)
+        if best < enough_s:
+            break
     return best
 
 
@@ -256,7 +263,7 @@ def test_many_timers_do_not_slow_it_down(submission: Submission, what: str) -> N
     tell(program, [f"add few{number} 10000" for number in range(FEW)], hint)
     with_few_s = cpu_seconds_for(program, commands("a"), hint)
     tell(program, [f"add many{number} 10000" for number in range(MANY)], hint)
-    with_many_s = cpu_seconds_for(program, commands("b"), hint)
+    with_many_s = cpu_seconds_for(program, commands("b"), hint, enough_s=MOST_TIMES * with_few_s)
 
     times = with_many_s / with_few_s
     expect(
