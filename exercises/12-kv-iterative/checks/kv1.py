@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from itertools import pairwise
 
-from labctl.testing import Lab, Tcp, expect_equal, unmet, until
+from labctl.testing import WITHIN_S, Lab, Tcp, expect_equal, unmet, until
 
 PORT = 8085
 SERVER = ("10.0.1.1", PORT)
@@ -64,7 +64,7 @@ def let_it_be_received(lab: Lab, node: str, port: int) -> None:
 
 def let_it_arrive(client: Tcp, request: bytes) -> None:
     """Wait until the other end's kernel has acknowledged what was sent."""
-    if not until(lambda: client.unacknowledged == 0, 5.0):
+    if not until(lambda: client.unacknowledged == 0, WITHIN_S):
         unmet(
             f"the connection takes {shown(request)}",
             "it is not acknowledged",
@@ -89,5 +89,5 @@ def expect_closed(lab: Lab, node: str, client: Tcp, hint: str) -> None:
             s.state == "ESTAB" and s.local_port == port for s in lab[node].sockets("tcp", port)
         )
 
-    if not until(has_ended, 5.0):
+    if not until(has_ended, WITHIN_S):
         unmet("the server closes the connection", "it is still open", hint)
