@@ -1,6 +1,6 @@
 """RESP2 as the checks speak it, and programs of redis that are run against the server."""
 
-from labctl.testing import Ended, Lab, Tcp, Unmet, expect_equal, unmet, until
+from labctl.testing import WITHIN_S, Ended, Lab, Tcp, Unmet, expect_equal, unmet, until
 
 PORT = 6379
 SERVER = ("10.0.1.1", PORT)
@@ -47,7 +47,7 @@ def expect_answer(client: Tcp, words: list[bytes], wanted: bytes, hint: str) -> 
 
 def let_it_arrive(client: Tcp) -> None:
     """Wait until the server's kernel has acknowledged all that was sent."""
-    if not until(lambda: client.unacknowledged == 0, 5.0):
+    if not until(lambda: client.unacknowledged == 0, WITHIN_S):
         unmet(
             "the connection takes what the client sends",
             "it is not acknowledged",
@@ -70,9 +70,9 @@ def run(lab: Lab, *argv: str, feed: bytes = b"", hint: str) -> Ended:
     program = lab["client1"].start(*argv)
     try:
         if feed:
-            program.write(feed, within_s=20)
+            program.write(feed, within_s=4 * WITHIN_S)
         program.end_input()
-        return program.end(expected=f"`{' '.join(argv)}` ends", hint=hint, within_s=20)
+        return program.end(expected=f"`{' '.join(argv)}` ends", hint=hint, within_s=4 * WITHIN_S)
     except Unmet:
         program.kill()
         raise
