@@ -87,9 +87,9 @@ def _name(kind: int) -> str:
     return f"{kind} ({NAMES.get(kind, 'no type at all')})"
 
 
-def greet(lab: Lab, hint: str = "accept whoever comes") -> Tcp:
+def greet(lab: Lab, hint: str = "accept whoever comes", *, port: int = PORT) -> Tcp:
     """Return a connection to the program whose HELLO has been acknowledged."""
-    connection = lab["client"].connect(SERVER, hint=hint)
+    connection = lab["client"].connect((SERVER[0], port), hint=hint)
     say_hello(connection, hint)
     return connection
 
