@@ -205,12 +205,20 @@ def start_receiver(lab: Lab, submission: Submission, *options: str) -> Program:
     return program
 
 
-def on_the_wire(lab: Lab, sent_by: str) -> list[tuple[float, Packet]]:
+def let_all_arrive(lab: Lab, sent_by: str, received_by: str) -> None:
+    """Wait until all that a node has sent is at the other one."""
+    match = f"udp port {PORT}"
+    sent = len(lab.packets(match, sent_by=sent_by))
+    until(lambda: len(lab.packets(match, received_by=received_by)) >= sent, WITHIN_S)
+
+
+def on_the_wire(lab: Lab, sent_by: str, conn: int | None = None) -> list[tuple[float, Packet]]:
     """Return the packets that a node has sent so far, each with its time in seconds."""
-    return [
+    packets = [
         (s.time_ns / 1e9, read(s.frame[UDP_PAYLOAD_AT:], "a packet"))
         for s in lab.packets(f"udp port {PORT}", sent_by=sent_by)
     ]
+    return [each for each in packets if conn in (None, each[1].conn)]
 
 
 def expect_written(program: Program, content: bytes, hint: str) -> None:
