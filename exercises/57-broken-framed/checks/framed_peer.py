@@ -32,20 +32,20 @@ def expect_frame(connection: Tcp, kind: int, seq: int, payload: bytes, hint: str
 
 def beat(connection: Tcp, seq: int, hint: str) -> None:
     """Send HEARTBEAT, which has no payload, and wait for the answer."""
-    connection.send(frame(HEARTBEAT, seq))
+    connection.send(frame(HEARTBEAT, seq), hint=hint)
     expect_frame(connection, HEARTBEAT, seq, b"", hint)
 
 
-def welcomed(lab: Lab, hint: str = "accept whoever comes") -> Tcp:
+def welcomed(lab: Lab, hint: str = "accept whoever comes", *, port: int = PORT) -> Tcp:
     """Return a connection that the server answers. No payload: sums are judged elsewhere."""
-    connection = lab["client"].connect(SERVER, hint=hint)
+    connection = lab["client"].connect((SERVER[0], port), hint=hint)
     beat(connection, 1, hint)
     return connection
 
 
-def held(lab: Lab) -> list[int]:
+def held(lab: Lab, port: int = PORT) -> list[int]:
     """Return the peers' ports of the connections for which the server has a descriptor."""
-    return [s.peer_port for s in lab["server"].sockets("tcp", PORT) if s.inode and s.peer_port]
+    return [s.peer_port for s in lab["server"].sockets("tcp", port) if s.inode and s.peer_port]
 
 
 def expect_closed(lab: Lab, port: int, hint: str) -> None:
