@@ -5,7 +5,7 @@ import struct
 import time
 from typing import NamedTuple
 
-from labctl.testing import Address, Program, Udp, expect, expect_equal, unmet
+from labctl.testing import WITHIN_S, Address, Program, Udp, expect, expect_equal, unmet
 
 PORT = 1230
 SERVER = ("10.0.1.1", PORT)
@@ -71,10 +71,10 @@ def request(server: Udp) -> Request:
     return Request(first, transmit, sender, datagram)
 
 
-def said(program: Program, hint: str) -> Said:
+def said(program: Program, hint: str, within_s: float = WITHIN_S) -> Said:
     """Return what the client prints, and expect that it ends well after it."""
     wanted = "sntp stratum=N offset_us=N delay_us=N error_us=N time=N"
-    line = program.line(expected=wanted, hint=hint)
+    line = program.line(expected=wanted, hint=hint, within_s=within_s)
     match = re.fullmatch(
         r"sntp stratum=(\d+) offset_us=(-?\d+) delay_us=(-?\d+) error_us=(\d+) time=(-?\d+)", line
     )

@@ -8,9 +8,21 @@ import ntp_wire
 import pytest
 from ntp_wire import LAYOUT, PACKET, PORT, ROUNDING_US, SECOND, SERVER, TO_1970, microseconds
 
-from labctl.testing import Lab, Program, Submission, Udp, Unmet, expect, expect_equal, machine_error
+from labctl.testing import (
+    WITHIN_S,
+    Lab,
+    Program,
+    Submission,
+    Udp,
+    Unmet,
+    expect,
+    expect_equal,
+    machine_error,
+    until,
+)
 
 LONG_MS = "20000"
+MILLISECOND = SECOND // 1000
 FORMULA = (
     "offset = ((T2-T1) + (T3-T4)) / 2, delay = (T4-T1) - (T3-T2): T1 and T4 are the client's times "
     "of sending and receiving, T2 and T3 the server's of receiving and sending"
@@ -45,7 +57,7 @@ def test_the_client_asks_in_mode_3(lab: Lab, submission: Submission) -> None:
 
 @pytest.mark.needs("test_the_client_asks_in_mode_3")
 @pytest.mark.points(1)
-@pytest.mark.parametrize("ahead_s", [1000, -3.25], ids=["server ahead", "server behind"])
+@pytest.mark.parametrize("ahead_s", [1000, -33.25], ids=["server ahead", "server behind"])
 def test_offset_and_delay(lab: Lab, submission: Submission, ahead_s: float) -> None:
     """offset and delay follow from the four times, with the right sign"""
     server = lab["server"].udp(bind=("0.0.0.0", PORT))
@@ -53,7 +65,8 @@ def test_offset_and_delay(lab: Lab, submission: Submission, ahead_s: float) -> N
     asked = ntp_wire.request(server)
     ahead = int(ahead_s * SECOND)
     receive = ntp_wire.now() + ahead
-    lab.packets("udp")  # takes a moment, as a server would
+    # In the server it is for a moment: long enough to be seen.
+    until(lambda: ntp_wire.now() + ahead > receive + MILLISECOND, WITHIN_S)
     transmit = ntp_wire.now() + ahead
     server.send(asked.answer(receive, transmit), to=asked.sender)
     line = ntp_wire.said(client, LAYOUT)
@@ -272,17 +285,23 @@ def test_only_questions_are_answered(lab: Lab, submission: Submission) -> None:
 def test_a_slow_way_looks_like_a_wrong_clock(lab: Lab, submission: Submission) -> None:
     """one slow way looks like a wrong clock, by half of it, and within the error"""
     submission.start("server", "sntp_server", "0.0.0.0", str(PORT), "-d", "0")
-    slow = {"delay": {"match": f"udp dst port {PORT}", "packets": [1], "by": "200ms"}}
-    with lab.faults({"client1->server": [slow]}):
-        line = ntp_wire.said(start_client(submission), LAYOUT)
-    offset_us, delay_us = on_the_wire(lab)
-    # Each clock was read before the frame left, or after it came: so much more the delay is, and
-    # half of that is the most by which the offset can differ.
-    most_us = (line.delay_us - delay_us) / 2 + ROUNDING_US
+    for slow_ms in (200, 1000, 5000):
+        slow = {"delay": {"match": f"udp dst port {PORT}", "packets": [1], "by": f"{slow_ms}ms"}}
+        with lab.faults({"client1->server": [slow]}):
+            client = start_client(submission)
+            line = ntp_wire.said(client, LAYOUT, within_s=WITHIN_S + slow_ms / 1000)
+        offset_us, delay_us = on_the_wire(lab)
+        # Each clock was read before the frame left, or after it came: so much more the delay is,
+        # and half of that is the most by which the offset can differ.
+        most_us = (line.delay_us - delay_us) / 2 + ROUNDING_US
+        # On a busy machine that may be so much that no offset at all would be right, too. Then it
+        # says nothing yet.
+        if most_us < abs(offset_us):
+            break
     expect(
         most_us >= 0 and abs(line.offset_us - offset_us) <= most_us,
         expected=f"offset {offset_us:.0f} µs and delay {delay_us:.0f} µs, as the frames have it "
-        "(both clocks are the same, and one way took 200 ms)",
+        f"(both clocks are the same, and one way took {slow_ms} ms)",
         actual=f"offset {line.offset_us} µs and delay {line.delay_us} µs",
         hint="take T1 right before send() and T4 right after recv(), T2 right after recvfrom() and "
         "T3 right before sendto()",
@@ -296,7 +315,7 @@ def test_a_slow_way_looks_like_a_wrong_clock(lab: Lab, submission: Submission) -
 
 
 def on_the_wire(lab: Lab) -> tuple[float, float]:
-    """Return offset and delay in microseconds by the times of the frames."""
+    """Return offset and delay in microseconds by the times of the last frames."""
     match = f"udp port {PORT}"
     seen = [
         lab.packets(match, **{way: node})
@@ -309,5 +328,5 @@ def on_the_wire(lab: Lab) -> tuple[float, float]:
     ]
     if not all(seen):
         raise machine_error("not all frames were seen", where="check")
-    t1, t2, t3, t4 = (sightings[0].time_ns / 1000 for sightings in seen)
+    t1, t2, t3, t4 = (sightings[-1].time_ns / 1000 for sightings in seen)
     return ((t2 - t1) + (t3 - t4)) / 2, (t4 - t1) - (t3 - t2)
