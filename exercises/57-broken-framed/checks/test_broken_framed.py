@@ -52,7 +52,7 @@ def test_the_server_adds_up_the_right_bytes(
     serve(submission)
     client = welcomed(lab)
     for seq, kind in enumerate((HELLO, DATA, DATA), start=2):
-        client.send(frame(kind, seq, rng.randbytes(rng.choice((1, 18, 1024)))))
+        client.send(frame(kind, seq, rng.randbytes(rng.choice((1, 18, 1024)))), hint=SUM)
         expect_frame(client, ACK, seq, b"", SUM)
     client.send(frame(77, 5, b"what is this?"))
     expect_frame(client, ERROR, 5, b"unknown type", SUM)
@@ -71,13 +71,14 @@ def test_the_client_adds_up_the_right_bytes(
     listener = lab["server"].listen(PORT)
     client = submission.start("client", "proto_client", *map(str, SERVER), ready=False)
     lines = [b"Data message #1", b"", b"x" * rng.randrange(1, 1025)]
-    client.write(b"".join(line + b"\n" for line in lines))
+    # It may have died by now of what it wanted to send first.
+    client.write(b"".join(line + b"\n" for line in lines), hint=SUM)
     client.end_input()
-    server = listener.accept()
+    server = listener.accept(hint=SUM)
     frames = [(HELLO, b"Hello from client!"), *((DATA, line) for line in lines), (GOODBYE, b"")]
     for seq, (kind, payload) in enumerate(frames, start=1):
         expect_frame(server, kind, seq, payload, SUM)
-        server.send(frame(ACK, seq))
+        server.send(frame(ACK, seq), hint=SUM)
     client.expect_exit(0, hint=SUM)
 
 
@@ -102,10 +103,10 @@ def test_the_client_reads_every_ack(lab: Lab, submission: Submission) -> None:
     """the client reads the ACK of each frame before it sends the next, and leaves without RST"""
     listener = lab["server"].listen(PORT)
     client = submission.start("client", "proto_client", *map(str, SERVER), ready=False)
-    client.write(b"one\ntwo\n")
-    client.end_input()
-    server = listener.accept()
     hint = "count the frames that are sent and the ACKs that are read: who answers HELLO?"
+    client.write(b"one\ntwo\n", hint=hint)
+    client.end_input()
+    server = listener.accept(hint=hint)
     frames = [(HELLO, b"Hello from client!"), (DATA, b"one"), (DATA, b"two"), (GOODBYE, b"")]
     for seq, (kind, payload) in enumerate(frames, start=1):
         expect_frame(server, kind, seq, payload, hint)
