@@ -116,13 +116,20 @@ def answers_to(program: Program, commands: list[str], hint: str) -> list[str]:
     return answers
 
 
-def seconds_for(program: Program, commands: list[str], wanted: list[str], hint: str) -> float:
-    """Return the time on a CPU that the commands take, at best of three; the answers must be right."""
+def seconds_for(
+    program: Program, commands: list[str], wanted: list[str], hint: str, *, enough_s: float = 0.0
+) -> float:
+    """Return the time on a CPU that the commands take, at best of ten, or the first below enough.
+
+    The answers must be right. Others on the machine can only make it longer: they take the caches.
+    """
     best = float("inf")
-    for _ in range(3):
+    for _ in range(10):
         before = program.cpu_seconds()
         answers = answers_to(program, commands, hint)
         best = min(best, program.cpu_seconds() - before)
         for command, answer, right in zip(commands, answers, wanted, strict=True):
             expect_equal(answer, right, f'the answer to "{command}"', hint)
+        if best < enough_s:
+            break
     return best
