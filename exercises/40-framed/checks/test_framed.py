@@ -170,7 +170,7 @@ def test_a_slow_client_holds_up_nobody(lab: Lab, submission: Submission) -> None
         "send() waits when the client does not read: O_NONBLOCK, keep what could not be sent, and "
         "go on when the socket is writable"
     )
-    # There before the program goes on: twice as many as there is room for their answers.
+    # There before the program goes on: more than twice as many as there is room for their answers.
     program.freeze()
     deaf.send(frame(HEARTBEAT, 1) * 2000, hint=hint)
     until(lambda: deaf.unacknowledged == 0, WITHIN_S)
