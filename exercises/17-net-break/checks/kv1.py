@@ -1,6 +1,16 @@
 """KV/1 between the check and a program, the network that breaks, and what is on the wire then."""
 
-from labctl.testing import WITHIN_S, Lab, Program, Tcp, Unmet, expect_equal, unmet, until
+from labctl.testing import (
+    WITHIN_S,
+    Lab,
+    Program,
+    Tcp,
+    Unmet,
+    expect_equal,
+    machine_error,
+    unmet,
+    until,
+)
 
 PORT = 8085
 STORE = ("10.0.1.1", PORT)
@@ -9,7 +19,8 @@ BEHIND_THE_ROUTER = ("10.0.2.2", PORT)
 """Where a client on client1 finds the check's server, on client2."""
 
 WITH_DATA = "(ip[2:2] - ((ip[0] & 0xf) << 2) - ((tcp[12] & 0xf0) >> 2)) != 0"
-WITHOUT_DATA = WITH_DATA.replace("!=", "==")
+PROBE = f"tcp src port {PORT} and tcp[tcpflags] == tcp-ack and {WITH_DATA.replace('!=', '==')}"
+"""A segment of the server's without data or flags: on an idle connection a keepalive probe."""
 
 
 def cut(lab: Lab) -> None:
@@ -63,13 +74,19 @@ def copies_sent(lab: Lab, by: str, port: int) -> int:
     return len(lab.packets(f"tcp port {port} and {WITH_DATA}", sent_by=by))
 
 
-def probes(lab: Lab, port: int, *, received_by: str = "", sent_by: str = "") -> int:
-    """Return how many segments without data or flags the server has sent to that port.
+def ask_once(lab: Lab) -> None:
+    """Have client1's kernel send nothing again to the server, which would acknowledge it again."""
+    lab["client1"].set("net.ipv4.tcp_early_retrans", "0")
+    words = ("ip", "route", "add", STORE[0], "dev", "veth_c1", "rto_min", "60s")
+    ended = lab["client1"].run(*words)
+    if ended.exit_status:
+        raise machine_error(f"{' '.join(words)}: {ended.stderr.decode()}", where="check")
 
-    On a connection that is idle these are keepalive probes.
-    """
-    match = f"tcp src port {PORT} and dst port {port} and tcp[tcpflags] == tcp-ack"
-    return len(lab.packets(f"{match} and {WITHOUT_DATA}", sent_by=sent_by, received_by=received_by))
+
+def probes(lab: Lab, port: int, *, received_by: str = "", sent_by: str = "") -> int:
+    """Return how many keepalive probes the server has sent to that port."""
+    match = f"{PROBE} and dst port {port}"
+    return len(lab.packets(match, sent_by=sent_by, received_by=received_by))
 
 
 def has_dropped(lab: Lab, port: int) -> bool:
