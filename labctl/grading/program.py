@@ -19,6 +19,8 @@ _READY_HINT = (
     'print("READY", flush=True), in C fflush(stdout)'
 )
 _SHOWN_BYTES = 2000
+_REST_WITHIN_S = WITHIN_S / 2
+"""How long what a program wrote last may be on its way, once it has ended."""
 _LOOKS = 20
 """What works and rests by turns is not found asleep so often."""
 
@@ -231,7 +233,7 @@ class Program:
         if self._poll(within_s) is None:
             raise Unmet(f"{expected} within {within_s:g} s", "it is still running", hint)
         # What it wrote last may still be in the pipes; a child of it may hold them open for ever.
-        self._collector.wait(lambda: self._out.has_ended and self._err.has_ended, 1.0)
+        self._collector.wait(lambda: self._out.has_ended and self._err.has_ended, _REST_WITHIN_S)
         return Ended(self._exit_status(), self.stdout, self.stderr)
 
     def expect_exit(self, exit_status: int, *, hint: str = "", within_s: float = WITHIN_S) -> Ended:
@@ -244,9 +246,9 @@ class Program:
 
     def how_it_ended(self) -> str:
         """Return words such as ``ended with exit status 1, and said: error: bind: …``."""
-        if self._poll(1.0) is None:
+        if self._poll(_REST_WITHIN_S) is None:
             return "has closed its output and still runs"
-        self._collector.wait(lambda: self._err.has_ended, 1.0)
+        self._collector.wait(lambda: self._err.has_ended, _REST_WITHIN_S)
         reason = self._killed() or describe_exit(self._exit_status(), past=True)
         last = self.stderr.strip().splitlines()[-1:]
         said = f", and said: {shown(last[0])[1:-1]}" if last else ""

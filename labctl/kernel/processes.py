@@ -12,8 +12,8 @@ from collections.abc import Callable, Iterable
 from labctl.errors import machine_error
 from labctl.wait import until
 
-STOPPED_WITHIN_S = 2.0
-KILLED_WITHIN_S = 2.0
+STOPPED_WITHIN_S = 10.0
+KILLED_WITHIN_S = 10.0
 
 _STOPPED = "TtZX"
 
