@@ -56,8 +56,10 @@ def main(words: list[str] | None = None) -> int:
 
         print_error(error)
         return error.exit_code
-    except KeyboardInterrupt:
-        return 130
+    except KeyboardInterrupt as interrupt:
+        from labctl.cli.termination import interrupted_code
+
+        return interrupted_code(interrupt)
     except BrokenPipeError:
         # The reader of our output has gone (`labctl status | head`): what it wanted it has.
         os.dup2(os.open(os.devnull, os.O_WRONLY), 1)

@@ -14,6 +14,7 @@ from labctl.cli.arguments import (
     chosen_exercise,
 )
 from labctl.cli.terminal import ProgressLine, paint, print_json, print_warning
+from labctl.cli.termination import end_tidily
 from labctl.errors import LabError
 
 TYPE_CHECKING = False
@@ -63,6 +64,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Check; exit code 0 where all passed, 1 where one failed, 3 where one could not be judged."""
+    end_tidily()
     from labctl.grading.forkserver import ForkServer
     from labctl.grading.run import Settings
     from labctl.grading.source import chosen_checks

@@ -15,6 +15,7 @@ from labctl.cli.arguments import (
     chosen_exercise,
 )
 from labctl.cli.terminal import ProgressLine, ago, paint, print_json, print_table
+from labctl.cli.termination import end_tidily, interrupted_code
 from labctl.errors import LabError, machine_error
 
 TYPE_CHECKING = False
@@ -63,6 +64,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Grade; exit code 0 where all were judged, whatever their points, else 3."""
+    end_tidily()
     from labctl.grading.grade import Grading, Progress, grade
     from labctl.grading.gradebook import reports_as_json
     from labctl.grading.handed_in import find_handed_in
@@ -95,11 +97,11 @@ def run(args: argparse.Namespace) -> int:
     live.line.show(f"grading {len(handed_in)} …")
     try:
         reports = grade(handed_in, grading, Progress(live.judged, live.so_far))
-    except KeyboardInterrupt:
+    except KeyboardInterrupt as interrupt:
         live.line.clear()
         done = f"{live.done} of {len(handed_in)} are judged"
         print(f"stopped: {done}; the same command goes on from there", file=sys.stderr)
-        return 130
+        return interrupted_code(interrupt)
     finally:
         live.line.clear()
     _write_elsewhere(args.csv, args.junit, reports)

@@ -11,6 +11,7 @@ from labctl.cli.arguments import (
     complete_exercises,
 )
 from labctl.cli.terminal import ProgressLine, paint, print_error, print_json
+from labctl.cli.termination import end_tidily
 from labctl.errors import LabError
 from labctl.programs.search import search_path
 
@@ -40,6 +41,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Verify; 0 where everything is as it should be, else 1."""
+    end_tidily()
     from labctl.grading.syllabus import exercise_folders, find_exercise
     from labctl.grading.verify import verify
 

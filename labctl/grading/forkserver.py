@@ -22,6 +22,8 @@ import socket
 import subprocess
 import sys
 import tempfile
+import threading
+import weakref
 from collections.abc import Sequence
 from types import TracebackType
 from typing import NamedTuple
@@ -85,20 +87,23 @@ class PytestRun:
             return
         try:
             self._control.send(letter)
-        except ConnectionError:
-            pass  # the server is gone, and the run with it
+        except OSError:
+            pass  # the server is gone, and the run with it; or another thread has let go of it
 
 
 class ForkServer:
     """The process that forks; to be started where there is one thread only.
 
     ``patience`` is how many times as long as usual checks wait for what should come at once. Forks
-    of this process may ask the same server.
+    of this process may ask the same server, and several threads.
     """
 
     def __init__(self, patience: float = 1.0) -> None:
         self.patience = patience
         self._was_asked = False
+        self._going_on: weakref.WeakSet[PytestRun] = weakref.WeakSet()
+        self._is_interrupted = False
+        self._starting = threading.Lock()
         self._requests, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         self._output_fd = os.memfd_create("output of a fork server")
         with theirs:
@@ -143,7 +148,20 @@ class ForkServer:
                     f"the process that starts checks is gone: {error.strerror}",
                     output="\n".join(self.last_output()),
                 ) from None
-        return PytestRun(ours)
+        run = PytestRun(ours)
+        with self._starting:
+            self._going_on.add(run)
+            if self._is_interrupted:
+                run.interrupt()
+        return run
+
+    def interrupt(self) -> None:
+        """Have a KeyboardInterrupt in each run, those too that another thread is about to start."""
+        with self._starting:
+            self._is_interrupted = True
+            runs = list(self._going_on)
+        for run in runs:
+            run.interrupt()
 
     def close(self) -> None:
         """End the server, and every run that it still has."""

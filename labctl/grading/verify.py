@@ -2,9 +2,11 @@
 
 import os
 import shutil
+import signal
 import threading
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from typing import Literal, NamedTuple
 
 from labctl.errors import LabError
@@ -20,6 +22,7 @@ Kind = Literal["starter", "reference", "faulty"]
 
 
 _FAULTY = "faulty/"
+_INTERRUPTING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 _PATIENCE = 2.0
 """Many runs at once keep the machine busy."""
 
@@ -115,13 +118,28 @@ def verify(
         ForkServer(_PATIENCE) as server,
         ThreadPoolExecutor(jobs or 4 * (os.cpu_count() or 1)) as pool,
     ):
-        futures = [pool.submit(attempt, trial) for trial in trials]
         try:
+            with _uninterrupted():
+                futures = [pool.submit(attempt, trial) for trial in trials]
             tried = [future.result() for future in futures]
         except BaseException:
-            pool.shutdown(cancel_futures=True)
+            pool.shutdown(wait=False, cancel_futures=True)
+            server.interrupt()  # what runs already is not waited for to its end
             raise
     return Verified(tuple(content), tuple(tried))
+
+
+@contextmanager
+def _uninterrupted() -> Iterator[None]:
+    """Put off what interrupts this process: a pool would forget the thread that it was starting.
+
+    The threads never hear of it, which is as it should be.
+    """
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, _INTERRUPTING)
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 def _try(server: ForkServer, trial: Trial, settings: Settings) -> Tried:

@@ -203,13 +203,17 @@ signal.pause()
 """
 
 
-def test_ctrl_c_ends_a_run_and_leaves_nothing_half_done(labctl: Labctl) -> None:
+# As by Ctrl-C, by timeout(1), by the terminal that is closed.
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+def test_a_signal_ends_a_run_and_leaves_nothing_half_done(
+    labctl: Labctl, number: signal.Signals
+) -> None:
     begun = labctl.folder / "begun"
     _write(labctl, STOPS_IN_THE_FIRST_CHECK.format(path=str(begun)))
     with labctl.running("check", "shout", "--no-sandbox") as running:
         assert until(begun.exists, LIMIT_S)
-        os.kill(running.process.pid, signal.SIGINT)
+        os.kill(running.process.pid, number)
         code, said = running.end()
 
-    assert (code, said) == (130, "")
+    assert (code, said) == (128 + number, "")
     assert names_in(_results(labctl)) == []

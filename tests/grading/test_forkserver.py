@@ -1,4 +1,5 @@
 import os
+import signal
 import subprocess
 import sys
 import textwrap
@@ -120,6 +121,23 @@ def test_one_run_knows_nothing_of_another(server: ForkServer, tmp_path: Path) ->
 
     assert [asked.run.exit_status for asked in runs] == [0, 0, 0], runs[0].output.read_text()
     assert len({(tmp_path / f"{n}" / "random").read_text() for n in range(3)}) == 3
+
+
+def test_all_runs_can_be_interrupted_and_those_that_come_after(
+    server: ForkServer, tmp_path: Path
+) -> None:
+    asked = [ask(server, tmp_path / name, WAITS) for name in ("one", "other")]
+    for name in ("one", "other"):
+        pid_in(tmp_path / name / "pid")
+    server.interrupt()
+    asked.append(ask(server, tmp_path / "late", WAITS))
+
+    for each in asked:
+        assert each.run.wait(60)
+    *begun, late = (each.run.exit_status for each in asked)
+    assert begun == [pytest.ExitCode.INTERRUPTED] * 2
+    # It may not have come as far as to where pytest sees to that.
+    assert late in (pytest.ExitCode.INTERRUPTED, -signal.SIGINT)
 
 
 def test_a_run_can_be_interrupted(server: ForkServer, tmp_path: Path) -> None:
