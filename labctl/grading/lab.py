@@ -31,6 +31,8 @@ _OUTPUT_BYTES = 1 << 20
 _SYSCTLS = (
     # Every refusal is answered; the default lets six of a hundred through (icmp(7)).
     ("net.ipv4.icmp_ratelimit", "0"),
+    # Nor does any type count for the limit that all namespaces share on kernels before 6.13.
+    ("net.ipv4.icmp_ratemask", "0"),
     # One that every kernel has and that anybody may choose, whatever the host prefers.
     ("net.ipv4.tcp_congestion_control", "reno"),
 )
