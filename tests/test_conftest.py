@@ -17,9 +17,9 @@ from tests.ordinary_user import OrdinaryUser
 def suite(tmp_path: Path) -> Path:
     """A folder with this project's configuration and conftest.py, and no tests yet."""
     shutil.copy(CHECKOUT / "pyproject.toml", tmp_path)
-    (tmp_path / "tests").mkdir()
-    for name in ("conftest.py", "leftovers.py", "ordinary_user.py"):
-        shutil.copy(CHECKOUT / "tests" / name, tmp_path / "tests")
+    (tmp_path / "tests" / "uml").mkdir(parents=True)
+    for name in ("conftest.py", "leftovers.py", "ordinary_user.py", "uml/guest.py"):
+        shutil.copy(CHECKOUT / "tests" / name, tmp_path / "tests" / name)
     return tmp_path
 
 
