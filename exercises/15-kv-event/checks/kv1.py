@@ -1,6 +1,6 @@
 """KV/1 as the checks speak it, and what the kernel says of the server and its sockets."""
 
-from labctl.testing import WITHIN_S, Lab, Program, Tcp, expect, expect_equal, unmet, until
+from labctl.testing import WITHIN_S, Lab, Tcp, expect, expect_equal, unmet, until
 
 PORT = 8085
 SERVERS = {"client1": ("10.0.1.1", PORT), "client2": ("10.0.2.1", PORT)}
@@ -72,21 +72,6 @@ def expect_answers_begin(client: Tcp) -> None:
         actual="nothing arrived",
         hint="requests that come together are answered one after the other",
     )
-
-
-def is_asleep(program: Program) -> bool:
-    """Whether the kernel shows each process of a program as waiting, each time it is asked."""
-    pids = program.pids()
-    return bool(pids) and all(_state(pid) == "S" for _ in range(50) for pid in pids)
-
-
-def _state(pid: int) -> str:
-    try:
-        with open(f"/proc/{pid}/stat") as file:
-            # The name in field 2 may hold blanks and parentheses; the last one ends it.
-            return file.read().rpartition(")")[2].split()[0]
-    except OSError:
-        return ""
 
 
 def finish(client: Tcp) -> None:

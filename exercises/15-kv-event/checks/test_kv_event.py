@@ -67,7 +67,7 @@ def test_one_thread_serves_them_all(lab: Lab, submission: Submission) -> None:
 
 
 def expect_asleep(program: Program, while_: str, hint: str) -> None:
-    asleep = until(lambda: kv1.is_asleep(program), WITHIN_S)
+    asleep = until(program.is_asleep, WITHIN_S)
     expected = f"the server sleeps {while_}"
     if not program.is_running():
         unmet(expected, f"it {program.how_it_ended()}", hint)

@@ -82,21 +82,6 @@ def test_the_client_adds_up_the_right_bytes(
     client.expect_exit(0, hint=SUM)
 
 
-def is_asleep(program: Program) -> bool:
-    """Whether the kernel shows each process of a program as waiting, each time it is asked."""
-    pids = program.pids()
-    return bool(pids) and all(state(pid) == "S" for _ in range(20) for pid in pids)
-
-
-def state(pid: int) -> str:
-    try:
-        with open(f"/proc/{pid}/stat") as file:
-            # The name in field 2 may hold blanks and parentheses; the last one ends it.
-            return file.read().rpartition(")")[2].split()[0]
-    except OSError:
-        return ""
-
-
 @pytest.mark.needs("test_the_client_adds_up_the_right_bytes")
 @pytest.mark.points(2)
 def test_the_client_reads_every_ack(lab: Lab, submission: Submission) -> None:
@@ -111,7 +96,7 @@ def test_the_client_reads_every_ack(lab: Lab, submission: Submission) -> None:
     for seq, (kind, payload) in enumerate(frames, start=1):
         expect_frame(server, kind, seq, payload, hint)
         # What it sends without waiting, it sends before it sleeps in recv().
-        until(lambda: is_asleep(client) or not client.is_running(), WITHIN_S)
+        until(lambda: client.is_asleep() or not client.is_running(), WITHIN_S)
         expect_equal(server.unread, 0, f"bytes that come before the ACK of frame {seq}", hint)
         server.send(frame(ACK, seq), hint=hint)
     # The last ACK is either taken or refused.
