@@ -34,6 +34,7 @@ def test_a_lab_without_nodes_is_an_empty_picture_and_not_a_crash(
     assert draw(lab("empty", []), picture_format).endswith("\n")
 
 
+@pytest.mark.slow
 def test_a_text_does_not_pay_for_the_layout_of_a_picture() -> None:
     source = (
         "import sys; from labctl.observe.graph import draw;"

@@ -27,6 +27,7 @@ def graphviz(source: str, *options: str) -> subprocess.CompletedProcess[str]:
     )
 
 
+@pytest.mark.slow
 @needs_graphviz
 @pytest.mark.parametrize(
     "topology", [*SMALL_SHAPES.values(), HOSTILE], ids=[*SMALL_SHAPES, "hostile names"]
@@ -39,6 +40,7 @@ def test_graphviz_draws_it_without_a_warning(topology: Topology) -> None:
     assert kinds.count("edge") == len(topology.links)
 
 
+@pytest.mark.slow
 @needs_graphviz
 def test_graphviz_shows_the_words() -> None:
     done = graphviz(draw_dot(dual_stack()), "-Tsvg")

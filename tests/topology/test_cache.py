@@ -75,6 +75,7 @@ def test_a_cached_lab_is_not_resolved_again(cache: Path, lab: Path) -> None:
     assert is_hit(lab)
 
 
+@pytest.mark.slow
 def test_a_hit_imports_nothing_heavy(cache: Path, lab: Path) -> None:
     load_topology(str(lab), {})
     code = (

@@ -203,12 +203,14 @@ words_of_tc = st.tuples(
 ).map(lambda groups: [word for group in groups for word in group])
 
 
+@pytest.mark.slow
 @given(words_of_tc)
 def test_words_and_meaning_are_inverse(words: list[str]) -> None:
     meaning = parse_impairment(words)
     assert parse_impairment(impairment_words(meaning)) == meaning
 
 
+@pytest.mark.slow
 @given(
     st.lists(
         st.one_of(
