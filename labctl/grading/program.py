@@ -12,6 +12,7 @@ from labctl.kernel import processes
 from labctl.kernel.control import Control, ProgramStatus
 from labctl.programs.sandbox import exit_status_of
 from labctl.programs.watchdog import Watch
+from labctl.wait import until
 
 READY = "READY"
 _READY_HINT = (
@@ -133,8 +134,6 @@ class Program:
                 pass
             return not view
 
-        from labctl.wait import until
-
         expected = f"the program reads {len(data)} bytes from its input"
         try:
             # What was around it in its sandbox may have the pipe a moment longer than itself.
@@ -211,8 +210,6 @@ class Program:
 
     def kill(self) -> None:
         """End it with SIGKILL, and wait for that: its ports are free then."""
-        from labctl.wait import until
-
         if self._poll(0) is None:
             pids = self.pids()
             self._control.signal(self._status.name, signal.SIGKILL)
