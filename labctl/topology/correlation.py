@@ -19,11 +19,11 @@ def real_probability(probability: float, correlation: float) -> float:
     if c <= 0.0 or c >= 1.0 or probability <= 0.0 or probability >= 1.0:
         return probability
     if c > _NEARLY_NORMAL:
-        deviation = math.sqrt((1 - c) / (1 + c) / 12)
-        return 0.5 + math.erf((probability - 0.5) / (deviation * math.sqrt(2))) / 2
-    cumulative = [index / _STEPS for index in range(_STEPS + 1)]
-    # The start counts for c times less after each round.
-    rounds = math.ceil(math.log(1e-6) / math.log(c))
+        return _normal(probability, c)
+    cumulative = [_normal(index / _STEPS, c) for index in range(_STEPS + 1)]
+    # Each round makes the n-th cumulant of what is wrong with the start smaller by c to the n, and
+    # up to the third the start has none.
+    rounds = math.ceil(math.log(1e-6) / (4 * math.log(c)))
     for _ in range(rounds):
         areas = _areas(cumulative)
         cumulative = [
@@ -33,6 +33,12 @@ def real_probability(probability: float, correlation: float) -> float:
     at = probability * _STEPS
     index = min(int(at), _STEPS - 1)
     return cumulative[index] + (at - index) * (cumulative[index + 1] - cumulative[index])
+
+
+def _normal(x: float, correlation: float) -> float:
+    """Return the distribution function of the normal distribution with their mean and variance."""
+    variance = (1 - correlation) / (1 + correlation) / 12
+    return 0.5 + math.erf((x - 0.5) / math.sqrt(2 * variance)) / 2
 
 
 def _areas(values: list[float]) -> list[float]:
