@@ -83,6 +83,18 @@ def _forbid_skip(report: pytest.TestReport | pytest.CollectReport) -> None:
         report.longrepr = f"{reason}\nnothing may be skipped with CI or LABCTL_REQUIRE_KERNEL set"
 
 
+# A frame, or a megabyte that a reader has to refuse, is no name: it stands in every report and goes
+# to the workers and back.
+LONGEST_ID = 60
+
+
+def pytest_make_parametrize_id(val: object) -> str | None:
+    if not isinstance(val, str | bytes) or len(val) <= LONGEST_ID:
+        return None
+    start = val[: LONGEST_ID // 3]
+    return f"{start if isinstance(start, str) else start.hex()}... ({len(val)})"
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     # Fast and pure first: what they find wrong explains what fails after them. The longest of
     # the slow ones are not left for the end, when there is nothing to run beside them.

@@ -57,6 +57,23 @@ def test_it() -> None:
     assert "1 passed" in output, output
 
 
+def test_a_long_value_gives_a_test_a_short_name(suite: Path) -> None:
+    source = """
+@pytest.mark.parametrize("value", ["[" * 10**6, bytes(100), "short", 5])
+def test_it(value: object) -> None:
+    pass
+"""
+    _, output = _run(suite, source, "--collect-only", "-q")
+
+    names = [line.partition("::")[2] for line in output.splitlines() if "::" in line]
+    assert names == [
+        f"test_it[{'[' * 20}... (1000000)]",
+        f"test_it[{'00' * 20}... (100)]",
+        "test_it[short]",
+        "test_it[5]",
+    ]
+
+
 SKIPPED_KERNEL_TEST = """
 @pytest.mark.kernel
 def test_it() -> None:

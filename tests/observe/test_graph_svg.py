@@ -1,5 +1,6 @@
 import re
 from collections.abc import Iterator
+from functools import cache
 from xml.etree import ElementTree
 
 import pytest
@@ -18,6 +19,7 @@ Box = tuple[float, float, float, float]
 """Left, top, right, bottom."""
 
 
+@cache
 def parsed(topology: Topology) -> ElementTree.Element:
     return ElementTree.fromstring(draw_svg(topology))
 

@@ -30,6 +30,7 @@ def test_a_stream_repeats_by_its_seed_alone() -> None:
     assert not set(numbers) & {other_seed.next() for _ in range(50)}
 
 
+@pytest.mark.slow
 def test_numbers_are_evenly_spread() -> None:
     stream = Stream(1, 1)
     assert_distribution([stream.next() / 2**64 for _ in range(20_000)], lambda value: value)
@@ -40,6 +41,7 @@ def test_below_reaches_every_number_and_no_other() -> None:
     assert {stream.below(6) for _ in range(1000)} == set(range(6))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("probability", [0.0001, 0.01, 0.4, 0.5, 0.99])
 def test_odds_fall_as_often_as_they_say(probability: float) -> None:
     decide = Odds(probability, Stream(3, 1))
@@ -77,6 +79,7 @@ def test_correlation_changes_the_rate_as_computed(probability: float, correlatio
     assert_rate(settled(loss, 3000, steps), 3000, real_probability(probability, correlation))
 
 
+@pytest.mark.slow
 def test_full_correlation_decides_once() -> None:
     decisions = []
     for seed in range(2000):
@@ -117,6 +120,7 @@ def test_the_four_states_are_visited_as_the_chain_says() -> None:
     assert_rate(settled(loss, 3000, 60), 3000, lost)
 
 
+@pytest.mark.slow
 def test_p13_alone_is_independent_loss() -> None:
     decide = loss_odds(StateLoss(0.1, 0.9, 0.0, 1.0, 0.0), Stream(5, 1))
     assert decide is not None

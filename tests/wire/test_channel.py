@@ -71,6 +71,7 @@ def test_a_packet_arrives_only_after_the_delay() -> None:
     assert link.delayed == 1
 
 
+@pytest.mark.slow
 def test_loss_is_as_frequent_as_it_says_and_counted() -> None:
     link = channel("loss 40%")
     arrived = len(sent(link, 20_000))
@@ -98,6 +99,7 @@ def test_a_seed_in_the_words_outranks_the_one_passed_in() -> None:
     assert sent(channel("loss 40% seed 7", 1), 200) != sent(channel("loss 40% seed 8", 1), 200)
 
 
+@pytest.mark.slow
 def test_a_copy_is_made_as_often_as_it_says() -> None:
     link = channel("duplicate 30%")
     arrivals = sent(link, 10_000)
@@ -111,6 +113,7 @@ def test_a_packet_lost_and_duplicated_is_delivered_once() -> None:
     assert (link.lost, link.duplicated) == (0, 0)
 
 
+@pytest.mark.slow
 def test_a_copy_may_be_lost_in_its_turn() -> None:
     # Of a hundred packets 20 are lost and saved by their copy, 80 are sent and 64 copies survive.
     # netem delivered 16 360 of 10 000.
@@ -155,6 +158,7 @@ def delays_ms(words: str, packets: int = 5000, seed: int = 1) -> list[float]:
     return [at_ns / MS for _, at_ns in sent(channel(words, seed), packets)]
 
 
+@pytest.mark.slow
 def test_a_uniform_jitter_lies_around_the_delay() -> None:
     delays = delays_ms("limit 100k delay 100ms 20ms")
     assert_distribution(delays, lambda ms: (ms - 80) / 40)
@@ -162,11 +166,13 @@ def test_a_uniform_jitter_lies_around_the_delay() -> None:
     assert max(delays) <= 120
 
 
+@pytest.mark.slow
 def test_a_normal_jitter_is_normal() -> None:
     delays = delays_ms("limit 100k delay 100ms 10ms distribution normal")
     assert_distribution(delays, NormalDist(100, 10).cdf)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["pareto", "paretonormal"])
 def test_a_jitter_follows_its_table(name: str) -> None:
     table = distribution_table("pareto" if name == "pareto" else "paretonormal")
@@ -175,12 +181,14 @@ def test_a_jitter_follows_its_table(name: str) -> None:
     assert_same_distribution(delays, [100 + 10 * entry / 8192 for entry in table])
 
 
+@pytest.mark.slow
 def test_delays_below_zero_are_none() -> None:
     delays = delays_ms("limit 100k delay 10ms 100ms")
     assert min(delays) == 0
     assert_rate(sum(ms == 0 for ms in delays), len(delays), 90 / 200)
 
 
+@pytest.mark.slow
 def test_correlation_of_a_small_jitter_changes_nothing() -> None:
     assert_same_distribution(
         delays_ms("limit 100k delay 100ms 20ms 25%"),
@@ -205,6 +213,7 @@ def test_packets_of_the_same_time_keep_their_order() -> None:
     assert [number(packet) for packet in link.receive(10 * MS)] == list(range(50))
 
 
+@pytest.mark.slow
 def test_reordered_packets_go_at_once() -> None:
     link = channel("limit 100k delay 10ms reorder 25%")
     arrivals = sent(link, 20_000)
@@ -220,6 +229,7 @@ def test_a_gap_makes_every_fifth_packet_go_first() -> None:
     ]
 
 
+@pytest.mark.slow
 def test_after_a_gap_each_packet_may_go_until_one_does() -> None:
     link = channel("limit 100k delay 10ms reorder 30% gap 4")
     first = [count for count, at_ns in sent(link, 20_000) if at_ns == 0]

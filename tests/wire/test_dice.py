@@ -1,3 +1,5 @@
+import pytest
+
 from labctl.wire.dice import dice, key_of
 from tests.wire.bounds import assert_distribution, assert_rate
 
@@ -33,12 +35,14 @@ def test_seed_name_number_and_throw_all_matter() -> None:
     )
 
 
+@pytest.mark.slow
 def test_the_numbers_spread_evenly_from_0_to_1() -> None:
     throws = [dice(key_of(seed, "x"), nth) for seed in range(10) for nth in range(2000)]
 
     assert_distribution(throws, lambda value: value)
 
 
+@pytest.mark.slow
 def test_neighbours_are_independent() -> None:
     throws = [dice(key_of(7, "x"), nth) for nth in range(20_000)]
     pairs = zip(throws[::2], throws[1::2], strict=True)

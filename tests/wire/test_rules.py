@@ -328,6 +328,7 @@ def test_the_same_rule_twice_has_dice_of_its_own() -> None:
     assert_rate(sum(fired for _, fired, _ in wire.counts()), 1000, 0.75)
 
 
+@pytest.mark.slow
 def test_a_probability_is_kept_to() -> None:
     wire = Wire({"drop": {"p": "10%"}})
     wire.send(*range(1, 5001))
