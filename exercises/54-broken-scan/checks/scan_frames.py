@@ -5,7 +5,7 @@ import socket
 import struct
 from typing import NamedTuple
 
-from labctl.testing import WITHIN_S, Lab, Node, Submission, unmet, until
+from labctl.testing import WITHIN_S, Lab, Node, Sighting, Submission, unmet, until
 
 CLIENT, SERVER = "10.0.0.1", "10.0.0.2"
 
@@ -47,13 +47,17 @@ def mac(node: Node, interface: str) -> bytes:
     return address
 
 
-def first_frame(lab: Lab, submission: Submission) -> Sent:
+def first_frame(lab: Lab, submission: Submission, port: int = 7002) -> Sent:
     """Have the scanner ask a closed port, and return its frame. Raises ``Unmet``."""
-    arguments = ("-W", "20000", interface_of(lab), SERVER, "7002")
+    arguments = ("-W", "20000", interface_of(lab), SERVER, str(port))
+
+    def sent() -> list[Sighting]:
+        return lab.packets(f"ip proto 6 and src host {CLIENT}", sent_by="client")
+
+    before = len(sent())
     program = submission.start("client", "frame_scan", *arguments, ready=False)
-    match = f"ip proto 6 and src host {CLIENT}"
-    until(lambda: lab.packets(match, sent_by="client") or not program.is_running(), WITHIN_S)
-    found = lab.packets(match, sent_by="client")
+    until(lambda: len(sent()) > before or not program.is_running(), WITHIN_S)
+    found = sent()[before:]
     if not found:
         hint = "it has to find out the host's Ethernet address first: ARP"
         unmet(
