@@ -282,11 +282,10 @@ def test_the_client_prints_what_it_is_told(
         hint = "wait for the daemon, the UDP socket and the input at once (select, poll)"
         program.expect_line(f"datagram from={SERVER}:{OPEN} bytes={size}", hint=hint)
         for number, name in ((errno.ECONNREFUSED, "ECONNREFUSED"), (errno.EMSGSIZE, "EMSGSIZE")):
-            report = Report(number, rng.randrange(256), rng.randrange(256), OPEN, CLIENT2)
+            kind, code = rng.sample(range(256), 2)  # two that differ: they have a place each
+            report = Report(number, kind, code, OPEN, CLIENT2)
             connection.send(report.packed())
-            wanted = (
-                f"error dest={CLIENT2}:{OPEN} errno={name} type={report.kind} code={report.code}"
-            )
+            wanted = f"error dest={CLIENT2}:{OPEN} errno={name} type={kind} code={code}"
             program.expect_line(wanted, hint=hint)
     ended = program.expect_exit(1, hint="recv() of 0 bytes: the daemon has gone; that is an error")
     expect(
