@@ -83,13 +83,19 @@ def run(args: argparse.Namespace) -> int:
         for problem in problems:
             print_error(problem)
         verdict = (
-            paint("all as it should be", "green") if not problems else f"{len(problems)} problems"
+            _counted(len(problems), "problem")
+            if problems
+            else paint("all as it should be", "green")
         )
         print(
-            f"{len(folders)} exercises, {len(verified.trials)} runs, "
+            f"{_counted(len(folders), 'exercise')}, {_counted(len(verified.trials), 'run')}, "
             f"{time.monotonic() - started:.0f} s: {verdict}"
         )
     return 1 if problems else 0
+
+
+def _counted(number: int, noun: str) -> str:
+    return f"{number} {noun}{'s' * (number != 1)}"
 
 
 def _as_json(verified: "Verified", folders: list[str]) -> dict[str, object]:

@@ -81,7 +81,7 @@ def _counted(report: Report) -> str:
     if broken := report.count(Outcome.BROKEN):
         said += f"; {broken} not judged"
         if is_open := open_points(report):
-            said += f", so {points(is_open)} points are open"
+            said += f", so {points(is_open)} point{' is' if is_open == 1 else 's are'} open"
     return said
 
 

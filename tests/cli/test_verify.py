@@ -14,7 +14,7 @@ def test_an_exercise_that_is_as_it_should_be(labctl: Labctl) -> None:
     done = labctl("verify", "shout", "--seeds", "2", "--rootless")
 
     assert (done.code, done.err) == (0, "")
-    assert done.out.startswith("1 exercises, 5 runs, ")
+    assert done.out.startswith("1 exercise, 5 runs, ")
     assert done.out.endswith(": all as it should be\n")
 
 
