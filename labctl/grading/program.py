@@ -16,7 +16,7 @@ from labctl.wait import until
 
 READY = "READY"
 _READY_HINT = (
-    "a server prints the line READY when requests can come, and flushes it: "
+    "a server prints READY, and nothing else in that line, when requests can come, and flushes it: "
     'print("READY", flush=True), in C fflush(stdout)'
 )
 _SHOWN_BYTES = 2000
@@ -96,6 +96,8 @@ class Program:
         if line is None:
             late = bytes(self._out.kept[self._out.read_up_to :])
             actual = f"only {shown(late)}, without a line end" if late else "nothing was printed"
+            if not late and (before := bytes(self._out.kept[: self._out.read_up_to])):
+                actual += f" after the line {shown(before.splitlines()[-1])}"
             raise Unmet(f"{expected} within {within_s:g} s", _and(actual, self._killed()), hint)
         raise Unmet(expected, f"the program {self.how_it_ended()}", hint)
 

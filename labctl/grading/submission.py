@@ -84,17 +84,16 @@ def copy_submission(source: str, target: str) -> None:
 
 
 def prepare(folder: str, exercise: Exercise, lab: Lab, means: Means) -> Prepared:
-    """Find each program of the exercise in the copied submission; build those that are not there.
+    """Find each program of the exercise in the copied submission, built from its source if it can be.
 
     Raises ``Unmet`` where one cannot be had.
     """
     manifest = _read_manifest(folder)
-    build = manifest.build
-    missing = [name for name in exercise.programs if not _command(folder, name, manifest)]
-    if not build and missing and _has_makefile(folder):
-        build = ("make", *missing)
-    if build:
-        _build(folder, build, lab, means)
+    if manifest.build:
+        _build(folder, manifest.build, lab, means)
+    elif _has_makefile(folder):
+        named = [name for name in exercise.programs if name not in manifest.programs]
+        _make(folder, named, lab, means)
     commands = {}
     for name in exercise.programs:
         command = _command(folder, name, manifest)
@@ -144,6 +143,21 @@ def _has_makefile(folder: str) -> bool:
     )
 
 
+def _make(folder: str, names: Sequence[str], lab: Lab, means: Means) -> None:
+    """Build what the Makefile has a rule for, whether or not something is there already.
+
+    An executable may be older than its source, and a copy has no times that tell.
+    """
+    in_python = [name for name in names if os.path.isfile(os.path.join(folder, f"{name}.py"))]
+    others = [name for name in names if name not in in_python]
+    if others:
+        _build(folder, ("make", "-B", *others), lab, means)
+    for name in in_python:
+        # Either the Makefile is for something else, or a starter lies beside what is built.
+        no_rule = f"No rule to make target '{name}'."
+        _build(folder, ("make", "-B", name), lab, means, unless_it_says=no_rule)
+
+
 def _command(folder: str, name: str, manifest: _Manifest) -> tuple[str, ...]:
     if words := manifest.programs.get(name):
         # The program starts in a folder of its own, so its files go by their whole path.
@@ -159,7 +173,16 @@ def _command(folder: str, name: str, manifest: _Manifest) -> tuple[str, ...]:
     return ()
 
 
-def _build(folder: str, command: Sequence[str], lab: Lab, means: Means) -> None:
+def _file_of(program: str, command: Sequence[str]) -> str:
+    """Return which file of the submission is run, as its report names it."""
+    return next(
+        (word.removeprefix("{}/") for word in reversed(command) if word.startswith("{}/")), program
+    )
+
+
+def _build(
+    folder: str, command: Sequence[str], lab: Lab, means: Means, *, unless_it_says: str = ""
+) -> None:
     if means.is_sandboxed and os.geteuid() == 0:
         _give_to(folder, means.uid)
     node = lab.nodes[0]
@@ -182,13 +205,12 @@ def _build(folder: str, command: Sequence[str], lab: Lab, means: Means) -> None:
     except Unmet:
         program.kill()
         raise
-    if ended.exit_status:
-        said = (ended.stdout + ended.stderr).decode(errors="backslashreplace").splitlines()
+    said = (ended.stdout + ended.stderr).decode(errors="backslashreplace")
+    if ended.exit_status and not (unless_it_says and unless_it_says in said):
+        how = program.how_it_ended().partition(", and said")[0]
         raise Unmet(
             f"`{shown}` builds the program",
-            "\n".join(
-                [f"it {program.how_it_ended().partition(', and said')[0]}:", *said[-_SHOWN_LINES:]]
-            ),
+            "\n".join([f"it {how}:", *said.splitlines()[-_SHOWN_LINES:]]),
             "run it in your own folder; no network and nothing outside of the folder is there",
         )
 
@@ -269,7 +291,6 @@ class Submission:
     def _start(
         self, node: str, program: str, arguments: Sequence[str], through: Sequence[str] = ()
     ) -> Program:
-        title = " ".join([program, *arguments])
         if program not in self._exercise.programs:
             raise LabError(
                 f'the exercise has no program "{program}"',
@@ -280,6 +301,7 @@ class Submission:
         command = self._prepared.commands.get(program)
         if command is None:
             raise self._missing(program)
+        title = " ".join([_file_of(program, command), *arguments])
         where = self._lab[node]
         limits = self._exercise.limits
         root = "/submission" if self._means.is_sandboxed else self._prepared.folder

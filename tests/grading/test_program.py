@@ -80,7 +80,26 @@ def test_a_line_that_does_not_come_is_its_failure(start: Start) -> None:
         program.line(expected="a poem", hint="write one", within_s=SOON_S)
 
     assert raised.value.expected == f"a poem within {SOON_S} s"
-    assert (raised.value.actual, raised.value.hint) == ("nothing was printed", "write one")
+    assert raised.value.actual == "nothing was printed after the line 'READY'"
+    assert raised.value.hint == "write one"
+
+
+def test_a_program_that_has_never_said_anything(start: Start) -> None:
+    program = start("import sys\nsys.stdin.read()\n")
+    with pytest.raises(Unmet) as raised:
+        program.line(within_s=SOON_S)
+
+    assert raised.value.actual == "nothing was printed"
+
+
+def test_a_program_that_is_ready_in_other_words_is_told_of_them(start: Start) -> None:
+    program = start("import sys\nprint('READY on port 80', flush=True)\nsys.stdin.read()\n")
+    assert until(lambda: program.stdout.endswith(b"\n"), within_s=10)
+    with pytest.raises(Unmet) as raised:
+        program.ready(within_s=SOON_S)
+
+    assert raised.value.actual == "nothing was printed after the line 'READY on port 80'"
+    assert "nothing else in that line" in raised.value.hint
 
 
 def test_a_line_without_its_end_is_shown(start: Start) -> None:
@@ -253,7 +272,7 @@ def test_the_transcript_shows_what_it_said_and_how_it_ended(start: Start) -> Non
     program.end()
 
     assert program.transcript() == (
-        "program in host: ended with exit status 3\n  stdout: one\n  stderr: two"
+        "program.py in host: ended with exit status 3\n  stdout: one\n  stderr: two"
     )
 
 

@@ -325,4 +325,4 @@ def test_commands_of_the_check_are_not_shown_among_the_learners_programs(tmp_pat
         )
     )
 
-    assert result.evidence.programs.startswith("program in client: ended with exit status 0")
+    assert result.evidence.programs.startswith("program.py in client: ended with exit status 0")

@@ -103,6 +103,10 @@ def _said(files: dict[str, str], lab: Lab, means: Means, tmp_path: Path) -> str:
         ({"program": SHELL}, "in shell\n"),
         ({"program": SHELL, "program.py": PYTHON}, "in shell\n"),
         ({"program.c": C, "Makefile": MAKEFILE}, "in C\n"),
+        ({"program": SHELL, "program.c": C, "Makefile": MAKEFILE}, "in C\n"),
+        ({"program.py": PYTHON, "program.c": C, "Makefile": MAKEFILE}, "in C\n"),
+        ({"program.py": PYTHON, "Makefile": "lint:\n\tfalse\n"}, "in python\n"),
+        ({"program": SHELL, "Makefile": "lint:\n\tfalse\n"}, "in shell\n"),
         (
             {"src/main.py": PYTHON, "submission.yaml": "programs: {program: python3 src/main.py}"},
             "in python\n",
@@ -122,7 +126,19 @@ def _said(files: dict[str, str], lab: Lab, means: Means, tmp_path: Path) -> str:
             "two words one\n",
         ),
     ],
-    ids=["python", "executable", "executable first", "make", "manifest", "build", "words"],
+    ids=[
+        "python",
+        "executable",
+        "executable before python",
+        "make",
+        "what is built may be old",
+        "a starter beside what is built",
+        "a Makefile for other things than python",
+        "a Makefile for other things",
+        "manifest",
+        "build",
+        "words",
+    ],
 )
 def test_a_program_is_found_by_name_or_built(
     files: dict[str, str], said: str, lab: Lab, means: Means, tmp_path: Path
@@ -154,8 +170,34 @@ def test_a_program_that_does_not_compile_shows_what_the_compiler_says(
             tmp_path,
         )
 
-    assert raised.value.expected == "`make program` builds the program"
+    assert raised.value.expected == "`make -B program` builds the program"
     assert "retrun" in raised.value.actual
+
+
+@pytest.mark.kernel
+def test_a_makefile_that_has_no_source_is_no_makefile_for_other_things(
+    lab: Lab, means: Means, tmp_path: Path
+) -> None:
+    with pytest.raises(Unmet, match="builds the program") as raised:
+        _prepared({"program.py": PYTHON, "Makefile": MAKEFILE}, lab, means, tmp_path)
+
+    assert "No rule to make target 'program.c', needed by 'program'" in raised.value.actual
+
+
+@pytest.mark.kernel
+@pytest.mark.parametrize("file", ["program", "program.py"])
+def test_a_report_names_the_file_that_was_run(
+    file: str, lab: Lab, means: Means, tmp_path: Path
+) -> None:
+    prepared = _prepared({file: "#!/usr/bin/env python3\n"}, lab, means, tmp_path)
+    exercise = make_exercise(tmp_path, "", name="02-small")
+
+    program = Submission(prepared, exercise, lab, means).start(
+        "host", "program", "one", ready=False
+    )
+
+    assert program.title == f"{file} one"
+    program.expect_exit(0)
 
 
 @pytest.mark.kernel
