@@ -12,9 +12,11 @@ from labctl.observe.ladder_targets import Targets
 from labctl.observe.ladder_words import Speaker, Words, conversation_of, is_housekeeping
 from labctl.observe.sighting import Sighting
 from labctl.packets.parse import Packet, parse_frame
+from labctl.topology.words import listed
 
 _MOST_COLUMNS = 5
 _MOST_IN_LEGEND = 8
+_MOST_OPEN = 3
 _SLOW_NS = 5_000_000
 """From here on a packet's sending and its arrival are two times for a reader."""
 
@@ -222,9 +224,10 @@ class Story:
         return f"slow in {one}" if one == other else f"slow to {other}"
 
     def _unanswered(self, time_ns: int) -> list[Row]:
-        """Return a row for each conversation whose last word was a question."""
+        """Return a row about the conversations whose last word was a question, if there are any."""
         first_speaker: dict[tuple[str, ...], str] = {}
         is_open: dict[tuple[str, ...], bool] = {}
+        asked: dict[tuple[str, str], set[tuple[str, ...]]] = {}
         for journey in self._journeys:
             packet, words = self._packets[journey.first], self._words[journey.first]
             key = conversation_of(packet)
@@ -237,18 +240,25 @@ class Story:
                 is_open[key] = False
             elif words.is_data:
                 is_open[key] = packet.source == asker and journey.arrived is not None
-        numbers = {key: number for number, key in enumerate(self._conversations, start=1)}
-        return [
-            Row(
-                time_ns,
-                "",
-                "",
-                "",
-                "(no reply)" if len(numbers) < 2 else f"(no reply to [{number}])",
-            )
-            for key, number in numbers.items()
+                if packet.protocol == "UDP":
+                    if packet.source == asker:
+                        asked.setdefault((asker, _host(packet.target)), set()).add(key)
+                    # TFTP and others answer from a port of their own (RFC 1350, section 4).
+                    for question in asked.get((packet.target, _host(packet.source)), ()):
+                        is_open[question] = False
+        open_ones = [
+            f"[{number}]"
+            for number, key in enumerate(self._conversations, start=1)
             if is_open.get(key)
         ]
+        if not open_ones:
+            return []
+        what = f" to {listed(open_ones, most=_MOST_OPEN)}" if len(self._conversations) > 1 else ""
+        return [Row(time_ns, "", "", "", f"(no reply{what})")]
+
+
+def _host(endpoint: str) -> str:
+    return endpoint.rpartition(":")[0]
 
 
 def _is_straight(way: Sequence[str], columns: Sequence[str]) -> bool:

@@ -153,6 +153,25 @@ def test_a_question_at_the_end_is_not_answered() -> None:
     assert remarks(scene) == ["(no reply to [1])"]
 
 
+def test_an_answer_from_another_port_is_an_answer() -> None:
+    scene = Scene()
+    ask(scene)
+    data = udp("server", "client", b"data", ports=(50000, 4000))
+    scene.send(1, "server", "client", data)
+    assert remarks(scene) == ["(no reply to [2])"]  # the client has not said anything to it
+
+    scene.send(2, "client", "server", udp("client", "server", b"ack", ports=(4000, 50000)))
+    assert remarks(scene) == []
+
+
+def test_many_questions_without_an_answer_are_one_remark() -> None:
+    scene = Scene()
+    for number in range(20):
+        ask(scene, number, port=4000 + number)
+
+    assert remarks(scene) == ["(no reply to [1], [2], [3] and 17 more)"]
+
+
 def test_a_question_that_was_lost_needs_no_answer() -> None:
     scene = Scene()
     ask(scene, is_lost=True)
