@@ -7,7 +7,7 @@ from typing import NamedTuple
 from labctl.errors import machine_error
 from labctl.grading.endpoints import WITHIN_S
 from labctl.grading.streams import Collector, Stream
-from labctl.grading.unmet import Unmet, shown
+from labctl.grading.unmet import Unmet, shown, told_apart
 from labctl.kernel import processes
 from labctl.kernel.control import Control, ProgramStatus
 from labctl.programs.sandbox import exit_status_of
@@ -105,7 +105,8 @@ class Program:
         """Compare the next line with the right one. Raises ``Unmet``."""
         said = self.line(expected=f'the line "{wanted}"', hint=hint, within_s=within_s)
         if said != wanted:
-            raise Unmet(f'the line "{wanted}"', f"the line {shown(said.encode())}", hint)
+            right, wrong = told_apart(wanted.encode(), said.encode())
+            raise Unmet(f"the line {right}", f"the line {wrong}", hint)
 
     def lines_until(self, wanted: str, *, hint: str = "", within_s: float = WITHIN_S) -> list[str]:
         """Return the lines before the wanted one. Raises ``Unmet`` where it does not come."""

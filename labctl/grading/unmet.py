@@ -34,10 +34,13 @@ def expect_equal(actual: object, expected: object, what: str, hint: str = "") ->
     Raises ``Unmet`` where they differ.
     """
     if actual != expected:
-        raise Unmet(f"{what}: {shown(expected)}", f"{what}: {shown(actual)}", hint)
+        right, wrong = told_apart(expected, actual)
+        raise Unmet(f"{what}: {right}", f"{what}: {wrong}", hint)
 
 
 _MOST_SHOWN = 64
+_SHOWN_BEFORE = 16
+"""Of bytes that are the same in both, before the first that differs."""
 
 
 def shown(value: object) -> str:
@@ -47,3 +50,16 @@ def shown(value: object) -> str:
         more = len(value) - _MOST_SHOWN
         return f"{text} and {more} more bytes" if more > 0 else text
     return value if isinstance(value, str) else repr(value)
+
+
+def told_apart(expected: object, actual: object) -> tuple[str, str]:
+    """Return both as a learner reads them; long bytes from shortly before they part."""
+    if isinstance(expected, bytes) and isinstance(actual, bytes):
+        pairs = enumerate(zip(expected, actual, strict=False))
+        shorter = min(len(expected), len(actual))
+        same = next((at for at, (one, other) in pairs if one != other), shorter)
+        if same > _MOST_SHOWN - _SHOWN_BEFORE:
+            start = same - _SHOWN_BEFORE
+            where = f"from byte {start} on"
+            return f"{shown(expected[start:])} {where}", f"{shown(actual[start:])} {where}"
+    return shown(expected), shown(actual)

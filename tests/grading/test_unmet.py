@@ -25,6 +25,20 @@ def test_values_that_differ_are_both_shown_with_their_name() -> None:
     assert raised.value.hint == "count again"
 
 
+def test_long_bytes_are_shown_where_they_differ() -> None:
+    with pytest.raises(Unmet) as raised:
+        expect_equal(b"a" * 200 + b"XY", b"a" * 200 + b"Y", "the answer")
+
+    assert raised.value.expected == f"the answer: '{'a' * 16}Y' from byte 184 on"
+    assert raised.value.actual == f"the answer: '{'a' * 16}XY' from byte 184 on"
+
+    with pytest.raises(Unmet) as raised:
+        expect_equal(b"a" * 201, b"a" * 200, "the answer")
+
+    assert raised.value.expected == f"the answer: '{'a' * 16}' from byte 184 on"
+    assert raised.value.actual == f"the answer: '{'a' * 17}' from byte 184 on"
+
+
 def test_unmet_says_it_without_a_condition() -> None:
     with pytest.raises(Unmet, match="expected: silence; actual: noise"):
         unmet("silence", "noise")
