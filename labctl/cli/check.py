@@ -49,7 +49,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="CHECK",
         action="append",
         default=[],
-        help="this check, and those that have to pass before it; may be repeated",
+        help="this check, by its name or words of its title, and those that have to pass before it; "
+        "may be repeated",
     )
     only.completer = _complete_checks  # type: ignore[attr-defined]
     add_seed_option(parser)

@@ -38,22 +38,25 @@ def checks_of(exercise: Exercise) -> list[CheckSource]:
 
 
 def chosen_checks(exercise: Exercise, words: list[str]) -> tuple[str, ...]:
-    """Return the names of the checks that a user asks for, who may leave out ``test_``.
+    """Return the names of the checks that a user asks for: by name, or by words of their title.
 
-    Raises ``LabError`` for one that there is not.
+    ``test_`` may be left out. Raises ``LabError`` for one that there is not.
     """
-    names = [check.name for check in checks_of(exercise)]
+    checks = checks_of(exercise)
+    names = [check.name for check in checks]
     chosen = []
     for word in words:
-        name = word if word in names else f"test_{word}"
-        if name not in names:
+        named = [name for name in (word, f"test_{word}") if name in names]
+        wanted = word.casefold()
+        titled = [check.name for check in checks if wanted and wanted in check.title.casefold()]
+        if not named and not titled:
             raise LabError(
                 f"there is no check {quoted(word)} in {exercise.directory}",
                 hint=suggestion(word, names, kind="its checks are")
                 or f"{exercise.directory} has no checks",
             )
-        chosen.append(name)
-    return tuple(chosen)
+        chosen += named[:1] or titled
+    return tuple(dict.fromkeys(chosen))
 
 
 def first_paragraph(docstring: str | None) -> str:

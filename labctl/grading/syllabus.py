@@ -34,10 +34,11 @@ def find_exercise(name: str, search_path: Sequence[str]) -> Exercise:
             hint="there are none in ./exercises, nor in $LABCTL_PATH",
         )
     close = nearest(name, slugs)
-    meant = f'did you mean "{close}"? ' if close else ""
     raise LabError(
         f'there is no exercise "{name}"',
-        hint=f"{meant}the exercises are: {listed(slugs, most=100)}",
+        hint=f'did you mean "{close}"? `labctl start` lists them all'
+        if close
+        else f"the exercises are: {listed(slugs, most=100)}",
     )
 
 

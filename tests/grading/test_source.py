@@ -53,6 +53,27 @@ def test_checks_are_chosen_with_or_without_their_first_word(tmp_path: Path) -> N
     assert chosen_checks(exercise, []) == ()
 
 
+def test_checks_are_chosen_by_words_of_the_title_that_their_report_shows(tmp_path: Path) -> None:
+    exercise = make_exercise(
+        tmp_path,
+        """
+        def test_a(lab):
+            '''it says b'''
+
+        def test_b(lab):
+            '''it works at once'''
+
+        def test_c(lab):
+            '''it works in the end'''
+        """,
+    )
+
+    assert chosen_checks(exercise, ["it works at once"]) == ("test_b",)
+    assert chosen_checks(exercise, ["It works"]) == ("test_b", "test_c")
+    assert chosen_checks(exercise, ["works", "c", "a"]) == ("test_b", "test_c", "test_a")
+    assert chosen_checks(exercise, ["b"]) == ("test_b",)  # a name comes first
+
+
 def test_a_check_that_there_is_not_is_refused_with_those_there_are(tmp_path: Path) -> None:
     exercise = make_exercise(tmp_path, CHECKS)
     with pytest.raises(LabError, match='there is no check "z" in 01-small') as error:
