@@ -55,14 +55,20 @@ def let_it_be_received(lab: Lab, client: Tcp) -> None:
     until(lambda: all(s.recv_q == 0 for s in lab["server"].sockets("tcp", port)), 1.0)
 
 
-def small_buffers(lab: Lab) -> None:
+def small_buffers(lab: Lab, *, grow: bool = True) -> None:
     """Let the server's sockets hold 64 KiB of answers at most, whatever the machine prefers."""
-    lab["server"].set("net.ipv4.tcp_wmem", "4096 16384 65536")
+    lab["server"].set("net.ipv4.tcp_wmem", f"4096 {16384 if grow else 65536} 65536")
 
 
 def connect_reader(lab: Lab) -> Tcp:
     """Return a connection with room for some dozen big values, and no more while nobody reads."""
     return lab["client1"].connect(SERVERS["client1"], receive_buffer=65536)
+
+
+def state(lab: Lab, port: int) -> str:
+    """Return the state of the server's socket for the client with that port; empty if it is gone."""
+    sockets = lab["server"].sockets("tcp", port)
+    return "".join(s.state for s in sockets if (s.local_port, s.peer_port) == (PORT, port))
 
 
 def expect_answers_begin(client: Tcp) -> None:

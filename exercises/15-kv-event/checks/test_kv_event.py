@@ -120,7 +120,7 @@ def test_it_sleeps_when_there_is_nothing_to_do(lab: Lab, submission: Submission)
 
 
 @pytest.mark.needs("test_one_thread_serves_them_all")
-@pytest.mark.points(2)
+@pytest.mark.points(1)
 def test_five_hundred_clients_are_served(
     lab: Lab, submission: Submission, rng: random.Random
 ) -> None:
@@ -158,8 +158,8 @@ def test_a_client_that_does_not_read_holds_up_nobody(lab: Lab, submission: Submi
         )
 
 
-def expect_answer_number(client: Tcp, number: int, wanted: bytes, hint: str) -> None:
-    what = f"answer number {number} of {MANY}"
+def expect_answer_number(client: Tcp, number: int, of: int, wanted: bytes, hint: str) -> None:
+    what = f"answer number {number} of {of}"
     got = client.receive_exactly(len(wanted), expected=f"{what}, whole", hint=hint)
     if got == wanted:
         return
@@ -199,10 +199,65 @@ def test_whoever_reads_late_gets_every_answer(
         "the answers have gone, requests may still wait in your own buffer"
     )
     for number, key in enumerate(wanted, start=1):
-        expect_answer_number(slow, number, value(contents[key]), hint)
+        expect_answer_number(slow, number, MANY, value(contents[key]), hint)
     expect_answer(slow, b"COUNT\n", b"COUNT 8\n", hint)
     if not stays:
         slow.expect_end(hint="the client has sent FIN and has all its answers: close")
+
+
+def ask_until_it_is_stuck(lab: Lab, program: Program, client: Tcp) -> int:
+    """Ask for big values until the kernel has no room for the answers; return for how many.
+
+    Less than one of them is left to the program then: not so much that it stops receiving.
+    """
+    port = client.address[1]
+
+    def has_all(answers: int) -> bool:
+        """Whether the program has sent them: the client has them, or the server's kernel."""
+        # In this order: what is under way meanwhile is counted twice, and never missed.
+        queued = sum(s.send_q for s in lab["server"].sockets("tcp", port) if s.peer_port == port)
+        return queued + client.unread >= answers * len(value(BIG))
+
+    def is_closed() -> bool:
+        """Whether the client's window is closed: from now on nothing gets out of the server."""
+        return bool(lab.packets(f"src port {port} and tcp[14:2] = 0", sent_by="client1"))
+
+    def is_stuck(answers: int) -> bool:
+        until(lambda: has_all(answers) or is_closed(), WITHIN_S)
+        return not has_all(answers)
+
+    for asked in range(1, MANY):
+        client.send(GET_BIG)
+        kv1.let_it_be_received(lab, client)
+        until(program.is_asleep, WITHIN_S)
+        if is_stuck(asked):
+            return asked
+    return MANY
+
+
+@pytest.mark.needs(
+    "test_it_sleeps_when_there_is_nothing_to_do", "test_whoever_reads_late_gets_every_answer"
+)
+@pytest.mark.points(1)
+def test_fin_cuts_nothing_off(lab: Lab, submission: Submission) -> None:
+    """a client that sends FIN while answers are unsent gets all of them, then FIN"""
+    kv1.small_buffers(lab, grow=False)
+    program = submission.start("server", "kv_store", "0.0.0.0", str(PORT))
+    slow = kv1.connect_reader(lab)
+    port = slow.address[1]
+    ask(slow, put(b"big", BIG), b"OK\n")
+    asked = ask_until_it_is_stuck(lab, program, slow)
+    kv1.finish(slow)
+    # The FIN has been seen when it is there, and the server, which was woken by it, sleeps again.
+    until(lambda: kv1.state(lab, port) != "ESTAB", WITHIN_S)
+    until(program.is_asleep, WITHIN_S)
+    hint = (
+        "recv() returned 0: the client sends no more, and still reads; what is unsent stays to be "
+        "sent, and so do the answers to its last requests; close when all has gone"
+    )
+    for number in range(1, asked + 1):
+        expect_answer_number(slow, number, asked, value(BIG), hint)
+    slow.expect_end(hint="the client has sent FIN and has all its answers: close")
 
 
 @pytest.mark.needs("test_a_client_that_does_not_read_holds_up_nobody")
