@@ -45,9 +45,9 @@ def expect_answer(client: Tcp, words: list[bytes], wanted: bytes, hint: str) -> 
     expect_equal(answer(client, what, hint), wanted, what, hint)
 
 
-def let_it_arrive(client: Tcp) -> None:
+def let_it_arrive(*clients: Tcp) -> None:
     """Wait until the server's kernel has acknowledged all that was sent."""
-    if not until(lambda: client.unacknowledged == 0, WITHIN_S):
+    if not until(lambda: not any(client.unacknowledged for client in clients), WITHIN_S):
         unmet(
             "the connection takes what the client sends",
             "it is not acknowledged",
@@ -55,14 +55,19 @@ def let_it_arrive(client: Tcp) -> None:
         )
 
 
-def let_it_be_received(lab: Lab, client: Tcp) -> None:
+def let_it_be_received(lab: Lab, *clients: Tcp) -> None:
     """Wait until the server's program has taken all that was sent.
 
     A program that only peeks leaves it there: then it goes on after a second all the same.
     """
-    let_it_arrive(client)
-    port = client.address[1]
-    until(lambda: all(s.recv_q == 0 for s in lab["server"].sockets("tcp", port)), 1.0)
+    let_it_arrive(*clients)
+    ports = {client.address[1] for client in clients}
+
+    def left() -> int:
+        sockets = lab["server"].sockets("tcp", PORT)
+        return sum(s.recv_q for s in sockets if s.peer_port in ports)
+
+    until(lambda: left() == 0, 1.0)
 
 
 def run(lab: Lab, *argv: str, feed: bytes = b"", hint: str) -> Ended:

@@ -10,9 +10,12 @@ from resp import NOTHING, OK, PORT, SERVER, ask, command, expect_answer, number,
 from labctl.testing import Lab, Submission, expect, expect_equal
 
 LAYOUT = (
-    "README.md has every command and its answer, byte by byte: lines end with CR and LF, and the name "
-    "of a command may be in capital or small letters"
+    "README.md has every command and its answer, byte by byte: lines end with CR and LF, the name of a "
+    "command may be in capital or small letters, and a command may have 16 strings"
 )
+
+CLIENTS = 50
+"""So many the brief asks for."""
 
 ARGUMENTS = ("-h", SERVER[0], "-p", str(PORT))
 
@@ -23,6 +26,7 @@ def test_commands_are_answered(lab: Lab, submission: Submission, rng: random.Ran
     submission.start("server", "kv_store", "0.0.0.0", str(PORT))
     client = lab["client1"].connect(SERVER)
     key, content, other = (b"%d" % rng.randrange(10**6, 10**9) for _ in range(3))
+    many = [key, b"k2", *(b"none-%d" % number for number in range(13))]
     for words, wanted in [
         ([b"PING"], b"+PONG\r\n"),
         ([b"PING", content], string(content)),
@@ -35,6 +39,7 @@ def test_commands_are_answered(lab: Lab, submission: Submission, rng: random.Ran
         ([b"Set", b"k2", content], OK),
         ([b"DBSIZE"], number(2)),
         ([b"EXISTS", key, b"k2", b"k3"], number(2)),
+        ([b"EXISTS", *many], number(2)),
         ([b"DEL", key, b"k3"], number(1)),
         ([b"GET", key], NOTHING),
         ([b"DEL", key], number(0)),
@@ -120,13 +125,58 @@ def test_errors_are_answered(lab: Lab, submission: Submission) -> None:
             hint=hint,
         )
         ask(client, [b"DBSIZE"], number(0), hint)
-    client.send(b"$4\r\nPING\r\n")
+    client.close()
+
     hint = (
-        "a command begins with *: where the next one begins nobody knows, so answer -ERR and close"
+        "a command begins with *, each string with $, both have a number, and CR and LF follow each "
+        "number and each string; otherwise nobody knows where the next command begins, so answer -ERR "
+        "and close"
     )
-    said = resp.answer(client, "an error as the answer to what is no command", hint)
-    expect_equal(said[:5], b"-ERR ", "how the answer to what is no command begins", hint)
-    client.expect_end(hint=hint)
+    for broken in (
+        b"$4\r\n",
+        b"*1\r\n+PING\r\n",
+        b"*x\r\n",
+        b"*1\r\n$x\r\n",
+        b"*1\r\n$4\r\nPINGxx",
+    ):
+        client = lab["client1"].connect(SERVER)
+        client.send(broken)
+        what = f"the answer to {str(broken)[1:]}, which is no command"
+        said = resp.answer(client, what, hint)
+        expect_equal(said[:5], b"-ERR ", f"how {what}, begins", hint)
+        client.expect_end(hint=hint)
+        client.close()
+
+
+@pytest.mark.needs("test_commands_are_answered")
+@pytest.mark.points(1)
+def test_fifty_clients_are_served_at_once(
+    lab: Lab, submission: Submission, rng: random.Random
+) -> None:
+    """fifty clients are served at the same time, also while all but one stall in a command"""
+    submission.start("server", "kv_store", "0.0.0.0", str(PORT))
+    clients = []
+    for count in range(1, CLIENTS + 1):
+        node, address = (("client1", SERVER[0]), ("client2", "10.0.2.1"))[count % 2]
+        client = lab[node].connect((address, PORT))
+        hint = (
+            f"client {count} has come: {CLIENTS} are to be served at the same time, so go back to "
+            f"accept() at once, and have no pool or table for fewer"
+        )
+        ask(client, [b"PING"], b"+PONG\r\n", hint)
+        clients.append(client)
+    other = clients.pop(rng.randrange(CLIENTS))
+    request = command(b"SET", b"slow", b"a value that comes late")
+    for client in clients:
+        client.send(request[: rng.randrange(1, len(request))])
+    resp.let_it_be_received(lab, *clients)
+    hint = (
+        f"{CLIENTS - 1} clients have sent a part of a command each: wherever the server waits for the "
+        f"rest, it must not keep the last one waiting"
+    )
+    content = b"%d" % rng.randrange(10**9)
+    ask(other, [b"SET", b"k", content], OK, hint)
+    ask(other, [b"GET", b"k"], string(content), hint)
 
 
 @pytest.mark.needs(
@@ -134,7 +184,7 @@ def test_errors_are_answered(lab: Lab, submission: Submission) -> None:
     "test_commands_may_come_in_pieces_and_together",
     "test_errors_are_answered",
 )
-@pytest.mark.points(3)
+@pytest.mark.points(2)
 def test_redis_cli_talks_to_it(lab: Lab, submission: Submission, rng: random.Random) -> None:
     """redis-cli talks to it"""
     submission.start("server", "kv_store", "0.0.0.0", str(PORT))
