@@ -2,6 +2,7 @@
 
 import random
 import socket
+from contextlib import suppress
 
 import pytest
 import random1
@@ -265,3 +266,22 @@ def test_the_client_reads_no_more_than_it_is_told(
             hint=hint,
         )
         random1.expect_stream(client.stdout, data[:told], hint)
+
+    def has_ended() -> bool:
+        """Send on; true when the program has ended, or has taken all."""
+        nonlocal sent
+        with suppress(ConnectionError):
+            sent += random1.push(server, data[sent:])
+        return not client.is_running() or sent == length
+
+    client.end_input()
+    until(has_ended, 2 * WITHIN_S)
+    hint = "at the end of the input end as well: nobody wants the rest of the stream"
+    expect(
+        sent < length,
+        expected=f"the client was told to read {told} bytes, and its input has ended: it ends",
+        actual=f"it has gone on to take {length} bytes from the network",
+        hint=hint,
+    )
+    ended = client.expect_exit(0, hint=hint)
+    expect_equal(len(ended.stdout), told, "bytes on stdout, when the input has ended", hint)
