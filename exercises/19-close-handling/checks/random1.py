@@ -3,7 +3,7 @@
 import os
 from contextlib import suppress
 
-from labctl.testing import WITHIN_S, Lab, Program, Tcp, Unmet, expect, unmet, until
+from labctl.testing import WITHIN_S, Address, Lab, Program, Tcp, Unmet, expect, unmet, until
 
 PORT = 8089
 SERVER = ("10.0.1.1", PORT)
@@ -70,12 +70,15 @@ def expect_rest(client: Tcp, wanted: bytes, hint: str) -> None:
 
 def window_is_zero(lab: Lab, client: Tcp) -> bool:
     """Whether the client's kernel has told the server that it has no room."""
-    return bool(lab.packets(f"tcp src port {client.address[1]} and {ZERO_WINDOW}"))
+    address, port = client.address
+    return bool(lab.packets(f"src host {address} and tcp src port {port} and {ZERO_WINDOW}"))
 
 
-def stall(lab: Lab, seed: int, length: int) -> Tcp:
+def stall(
+    lab: Lab, seed: int, length: int, *, node: str = "client1", server: Address = SERVER
+) -> Tcp:
     """Return a client who has asked for a stream and does not read it; the server cannot go on."""
-    client = lab["client1"].connect(SERVER, receive_buffer=SMALL_BUFFER)
+    client = lab[node].connect(server, receive_buffer=SMALL_BUFFER)
     client.send(request(seed, length))
     expect(
         until(lambda: window_is_zero(lab, client), 2 * WITHIN_S),

@@ -24,7 +24,9 @@ ENDLESS = 64 << 20
 """More than any client here takes."""
 
 PATIENCE_MS = 1000
-GIVEN_UP_WITHIN_S = 10.0
+LONG_PATIENCE_MS = 600_000
+GIVEN_UP_WITHIN_S = 8.0
+"""So a server that waits for the 10 s that it has without -t is too late for certain."""
 
 SURVIVE = "what one client does ends its own connection, and neither the program nor another one"
 
@@ -33,8 +35,8 @@ def some_seed(rng: random.Random) -> int:
     return rng.randrange(2**31)
 
 
-def start(submission: Submission, *more: str) -> Program:
-    return submission.start("server", "random_server", "0.0.0.0", str(PORT), *more)
+def start(submission: Submission, *more: str, port: int = PORT) -> Program:
+    return submission.start("server", "random_server", "0.0.0.0", str(port), *more)
 
 
 def expect_report(program: Program, port: int, reason: str, hint: str) -> None:
@@ -50,7 +52,9 @@ def expect_report(program: Program, port: int, reason: str, hint: str) -> None:
             unmet(error.expected, f"the server {program.how_it_ended()}", hint)
         if line.startswith(f"closed {name}:"):
             break
-    said = line.partition(": ")[2].split(" ")[0]
+    # Any text may follow, after a blank.
+    words = line.partition(": ")[2].split(" ")
+    said = " ".join(words[: len(reason.split(" "))])
     expect_equal(said, reason, f"the reason in the line closed {name}: …", hint)
 
 
@@ -100,6 +104,25 @@ def test_a_client_that_finishes_is_served_to_its_end(
     rest = client.everything(hint=hint)
     expect_equal(rest, b"", "bytes after the last answer", hint)
     expect_report(program, port, "end", "one line for each client: closed ADDRESS:PORT: REASON")
+
+
+@pytest.mark.needs("test_a_client_that_finishes_is_served_to_its_end")
+@pytest.mark.points(1)
+def test_a_client_that_sends_no_request_is_told_apart(
+    lab: Lab, submission: Submission, rng: random.Random
+) -> None:
+    """a client that sends something else than a request: `no request`"""
+    program = start(submission)
+    for line in (b"HELLO", b"RANDOM 1", b"RANDOM x 100", b"RANDOM 1 100 7"):
+        client = lab["client1"].connect(SERVER)
+        port = client.address[1]
+        random1.fetch(client, some_seed(rng), 1000, "a request as any other")
+        client.send(line + b"\n")
+        hint = f"{line.decode()} is no request: answer nothing, close, report it, and go on"
+        rest = client.everything(hint=hint)
+        expect_equal(rest, b"", f"bytes after the line {line.decode()}", hint)
+        expect_report(program, port, "no request", hint)
+    expect_next_served(lab, rng)
 
 
 @pytest.mark.needs("test_a_client_that_finishes_is_served_to_its_end")
@@ -221,6 +244,59 @@ def test_a_client_that_vanishes_is_given_up(
         )
         expect_report(program, port, "ETIMEDOUT", hint)
         expect_next_served(lab, rng)
+
+
+def expect_given_up(lab: Lab, program: Program, client: Tcp) -> None:
+    """Wait until a client who takes nothing has been given up; it has to be one of client1."""
+    port = client.address[1]
+    hint = (
+        "a client who is there and takes nothing is given up as well: TCP_USER_TIMEOUT, or your own "
+        "limit on the wait for room"
+    )
+    expect(
+        until(lambda: random1.nobody_has(lab, port), GIVEN_UP_WITHIN_S),
+        expected=f"the server gives up a client who has taken nothing for {PATIENCE_MS} ms",
+        actual=f"its connection is still open after {GIVEN_UP_WITHIN_S:g} s",
+        hint=hint,
+    )
+    expect_report(program, port, "ETIMEDOUT", hint)
+
+
+@pytest.mark.needs("test_a_client_that_vanishes_is_given_up")
+@pytest.mark.points(1)
+def test_a_client_that_is_owed_nothing_is_not_given_up(
+    lab: Lab, submission: Submission, rng: random.Random
+) -> None:
+    """a client for whom there is nothing is not given up, however long it says nothing"""
+    program = start(submission, "-t", str(PATIENCE_MS))
+    new, served = (lab["client1"].connect(SERVER) for _ in range(2))
+    random1.fetch(served, some_seed(rng), 1000, SURVIVE)
+    # MS are over for both when they are over for one who has connected after them.
+    expect_given_up(lab, program, random1.stall(lab, some_seed(rng), ENDLESS))
+    hint = (
+        "MS count from when the client has last taken something, and only while there is something "
+        "for it: a limit on recv() (settimeout() in Python) or on the whole connection drops those "
+        "who think for a while"
+    )
+    for client in (new, served):
+        # It fits into the client's buffer: its kernel takes it, whatever this check is kept from.
+        random1.fetch(client, some_seed(rng), 20_000, hint)
+
+
+@pytest.mark.needs("test_a_client_that_vanishes_is_given_up")
+@pytest.mark.points(1)
+def test_the_patience_is_what_t_says(lab: Lab, submission: Submission, rng: random.Random) -> None:
+    """a client that takes nothing is given up after MS, as `-t` says, and not before"""
+    start(submission, "-t", str(LONG_PATIENCE_MS), port=PORT + 1)
+    program = start(submission, "-t", str(PATIENCE_MS))
+    seed = some_seed(rng)
+    server = (SERVER_FROM_CLIENT2[0], PORT + 1)
+    slow = random1.stall(lab, seed, ENDLESS, node="client2", server=server)
+    # The slow one takes nothing for longer than these two together.
+    for _ in range(2):
+        expect_given_up(lab, program, random1.stall(lab, some_seed(rng), ENDLESS))
+    hint = f"with -t {LONG_PATIENCE_MS} the server waits so long, and sends on when there is room"
+    random1.expect_rest(slow, random1.stream(seed, 200_000), hint)
 
 
 @pytest.mark.needs(
