@@ -1,6 +1,9 @@
 """ASK/1 between the check and the program: it is the clients, and the source that takes its time."""
 
+from contextlib import suppress
+
 from labctl.testing import (
+    WITHIN_S,
     Address,
     Lab,
     Listener,
@@ -8,7 +11,9 @@ from labctl.testing import (
     Submission,
     Tcp,
     Udp,
+    Unmet,
     expect_equal,
+    until,
 )
 
 PORT = 4301
@@ -49,7 +54,7 @@ class Question:
 
     def expect_answer(self, wanted: bytes, hint: str) -> None:
         """Receive the answer and compare it with the right one, and its sender with the server."""
-        what = f'an answer to "{self.text.decode()}"'
+        what = f"an answer to {repr(self.text[:40])[1:]}"
         said, sender = self.udp.receive_from(expected=what, hint=hint)
         expect_equal(said, self.name + wanted, what, hint)
         expect_equal(
@@ -70,6 +75,23 @@ def expect_asked(listener: Listener, questions: list[Question], hint: str) -> Qu
             return question
     expect_equal(text, questions[0].text, "what the source is asked", hint)
     raise AssertionError
+
+
+def send_piece(lab: Lab, question: Question, piece: bytes) -> None:
+    """Have the source send a piece of its line, and the only child take it.
+
+    Where that leaves it in the socket, or has closed, its answer has to show what is wrong.
+    """
+    source = question.asked
+    assert source is not None
+    with suppress(Unmet):
+        source.send(piece)
+
+    def is_taken() -> bool:
+        sockets = lab["server"].sockets("tcp", SOURCE[1])
+        return source.unacknowledged == 0 and all(s.recv_q == 0 for s in sockets)
+
+    until(is_taken, WITHIN_S)
 
 
 def state(pid: int) -> str:

@@ -34,6 +34,45 @@ def test_the_answer_comes_from_the_port_that_was_asked(lab: Lab, submission: Sub
         question.expect_answer(b"+" + question.line, LAYOUT)
 
 
+@pytest.mark.needs("test_the_answer_comes_from_the_port_that_was_asked")
+@pytest.mark.points(0.5)
+def test_a_line_may_come_in_pieces(lab: Lab, submission: Submission) -> None:
+    """a line of the source may come in pieces"""
+    source = ask1.source(lab)
+    start(submission)
+    question = Question(lab, 1)
+    question.ask()
+    hint = "TCP has no lines: recv() returns what is there; go on until there is LF"
+    expect_asked(source, [question], hint)
+    for piece in (b"half ", b"of it, ", b"and the rest", b"\n"):
+        ask1.send_piece(lab, question, piece)
+    question.expect_answer(b"+half of it, and the rest", hint)
+
+
+TEXTS_AND_LINES = {
+    "a zero byte and others": (b"what\0is \xff?", b"a zero \0 and more \xff"),
+    "as long as they may be": (b"x" * 255, b"y" * 1024),
+    "a line that is too long": (b"how much?", b"z" * 1025),
+    "a line that is much too long": (b"and how much?", b"z" * 5000),
+}
+
+
+@pytest.mark.needs("test_the_answer_comes_from_the_port_that_was_asked")
+@pytest.mark.points(0.5)
+def test_text_and_line_are_bytes(lab: Lab, submission: Submission) -> None:
+    """text and line are any bytes, up to 255 and 1024 of them; a longer line is cut"""
+    source = ask1.source(lab)
+    start(submission)
+    hint = "a text is as long as its datagram says, a line ends at LF, and no other byte is an end"
+    for number, (text, line) in enumerate(TEXTS_AND_LINES.values(), start=1):
+        question = Question(lab, number)
+        question.text, question.line = text, line
+        question.ask()
+        expect_asked(source, [question], hint)
+        question.answer()
+        question.expect_answer(b"+" + line[:1024], f"{hint}; of a line at most 1024 bytes go out")
+
+
 SLOW = (
     "the source takes its time for one question; the parent must be back at recvfrom() long before: "
     "whatever may wait belongs into the child"
@@ -93,7 +132,7 @@ def expect_buried(program: Program, left: int) -> None:
 
 
 @pytest.mark.needs("test_each_question_has_a_child_and_no_child_stays")
-@pytest.mark.points(2)
+@pytest.mark.points(1.5)
 def test_children_that_end_together_are_all_buried(lab: Lab, submission: Submission) -> None:
     """children that end together are all buried, though there is one SIGCHLD"""
     source = ask1.source(lab)
@@ -134,7 +173,7 @@ def ask_and_wait(lab: Lab, question: Question) -> None:
 
 
 @pytest.mark.needs("test_each_question_has_a_child_and_no_child_stays")
-@pytest.mark.points(2)
+@pytest.mark.points(1.5)
 def test_there_are_no_more_children_than_allowed(lab: Lab, submission: Submission) -> None:
     """there are no more children than allowed, and what is too much waits in the queue"""
     source = ask1.source(lab)
