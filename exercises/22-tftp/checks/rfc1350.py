@@ -1,6 +1,9 @@
 """TFTP as the checks speak it: the files that the server has, and a client that does as it is told."""
 
+import os
+import stat
 import struct
+from contextlib import suppress
 
 from labctl.testing import (
     WITHIN_S,
@@ -31,12 +34,16 @@ SIZES = (0, 1, 511, 512, 513, 1024, 1300, 5000)
 CONTENT = b"".join(b"%07d\n" % number for number in range(1, 700))
 """What the files begin with; no two blocks are the same."""
 
+_AS_IT_IS = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+
 # What `seq` prints is CONTENT. The program is started with these files in a folder below its own,
-# and with one beside that folder, which is nobody's business.
+# and with two beside that folder, which are nobody's business, whatever their names.
 _FILES = f"""
-mkdir files && seq -f %07.0f 1 700 >all || exit 1
+mkdir files files2 && seq -f %07.0f 1 700 >all || exit 1
 for size in {" ".join(map(str, SIZES))}; do head -c $size all >files/$size; done
 echo secret >outside
+echo secret >files2/secret
+echo "$PWD/files"
 exec "$@"
 """
 
@@ -132,6 +139,36 @@ class Client:
         for number in range(1, len(content) // 512 + 2):
             self.send(DATA, number, content[number * 512 - 512 : number * 512])
             self.expect_block(ACK, number, b"", hint)
+
+
+def expect_file(program: Program, name: str, content: bytes, hint: str) -> None:
+    """Look at a file that the server was to write; not by RRQ, since it may serve one client only."""
+    folder = program.stdout.split(b"\n", 1)[0].decode()
+
+    def as_it_is() -> bytes | None:
+        for pid in program.pids()[:1]:  # it is seen through the program's own root
+            with suppress(OSError):  # not there yet
+                # What is there may be anything: a link out of the sandbox, or a FIFO.
+                fd = os.open(f"/proc/{pid}/root{folder}/{name}", _AS_IT_IS)
+                with os.fdopen(fd, "rb") as file:
+                    if stat.S_ISREG(os.fstat(fd).st_mode):
+                        return file.read(len(content) + 1)
+        return None
+
+    if until(lambda: as_it_is() == content, WITHIN_S):
+        return
+    got = as_it_is()
+    unmet(
+        f"the file {name} has the {len(content)} bytes that were sent",
+        "there is no such file" if got is None else _compared(got, content),
+        hint,
+    )
+
+
+def _compared(got: bytes, content: bytes) -> str:
+    if len(got) == len(content):
+        return "it has as many, and not the same ones"
+    return "it has more" if len(got) > len(content) else f"it has {len(got)}"
 
 
 def has_closed(lab: Lab, client: Client) -> bool:

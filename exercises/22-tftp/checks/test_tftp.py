@@ -15,6 +15,7 @@ from rfc1350 import (
     Client,
     block,
     described,
+    expect_file,
     has_closed,
     sent,
     start,
@@ -216,30 +217,31 @@ def test_a_client_that_has_gone_is_forgotten(lab: Lab, submission: Submission, l
 
 @pytest.mark.needs("test_a_short_block_ends_the_file")
 @pytest.mark.points(1)
-def test_a_file_is_written(lab: Lab, submission: Submission) -> None:
-    """a file is written, and a block that comes twice is written once"""
-    start(submission)
-    client = Client(lab)
+@pytest.mark.parametrize("size", [1536, 1])
+def test_a_file_is_written(lab: Lab, submission: Submission, size: int) -> None:
+    """a file is written, and a block that comes twice or too early does no harm"""
+    program = start(submission)
+    client = Client(lab, "client1" if size == 1 else "client2")
+    content, last = CONTENT[:size], size // 512 + 1
     hint = (
         "ACK 0 accepts the request; then each DATA is written if it is the next, and acknowledged"
     )
     client.ask(WRQ, "new")
     client.expect_block(ACK, 0, b"", hint)
-    for number in (1, 1, 2, 3):
-        client.send(DATA, number, CONTENT[number * 512 - 512 : number * 512])
+    for number in (*([1] if last > 1 else []), *range(1, last + 1)):
+        # Who took the one that is too early would acknowledge it.
+        client.send(DATA, number + 2, b"too early")
+        client.send(DATA, number, content[number * 512 - 512 : number * 512])
         client.expect_block(ACK, number, b"", hint)
-    client.send(DATA, 4)
-    client.expect_block(ACK, 4, b"", hint)
-    Client(lab).get("new", CONTENT[:1536], f"{hint}; the file is there when the last ACK is sent")
-    Client(lab, "client2").put("small", b"x", hint)
-    Client(lab).get("small", b"x", hint)
+    hint = f"{hint}; each block once, and the file is there when the last ACK is sent"
+    expect_file(program, "new", content, hint)
 
 
 @pytest.mark.needs("test_a_file_is_written")
 @pytest.mark.points(1)
 def test_the_last_ack_is_sent_again(lab: Lab, submission: Submission) -> None:
     """the last ACK is sent again if the client has not seen it"""
-    start(submission)
+    program = start(submission)
     client = Client(lab)
     client.put("new", CONTENT[:700], "write as in the check before")
     client.send(DATA, 2, CONTENT[512:700])
@@ -248,12 +250,13 @@ def test_the_last_ack_is_sent_again(lab: Lab, submission: Submission) -> None:
         "a while after it, as TCP does in TIME-WAIT"
     )
     client.expect_block(ACK, 2, b"", hint)
-    Client(lab).get("new", CONTENT[:700], "and do not write it again")
+    expect_file(program, "new", CONTENT[:700], "and do not write it again")
 
 
 REFUSED = {
     "a file that is not there": (RRQ, "nobody", "octet", 1),
     "a name with .. in it": (RRQ, "../outside", "octet", 2),
+    "a folder whose name only begins like DIR": (RRQ, "../files2/secret", "octet", 2),
     "an absolute name": (RRQ, "/etc/passwd", "octet", 2),
     "a new file outside": (WRQ, "../new", "octet", 2),
     "a mode that there is not": (RRQ, "512", "mail", 4),
@@ -274,7 +277,8 @@ def test_a_request_is_refused(lab: Lab, submission: Submission) -> None:
             "README.md says which error has which number; whatever the name, only files below DIR"
         )
         client.expect_error(code, what, hint)
-    # It is still there, and the file is what it was. Capitals in the mode are as good.
+    # It is still there, and the file is what it was.
     client = Client(lab)
     client.ask(RRQ, "512", "OcTet")
-    client.expect_block(DATA, 1, CONTENT[:512], "the file is as it was, and the server goes on")
+    hint = "the mode may be in capitals; the file is as it was, and the server goes on"
+    client.expect_block(DATA, 1, CONTENT[:512], hint)
