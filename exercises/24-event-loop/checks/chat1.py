@@ -26,9 +26,10 @@ def start(submission: Submission, *, most_unsent: int = 65536, silence_ms: int =
 def connect(lab: Lab, count: int, *, is_frozen: bool = False) -> list[Tcp]:
     """Return connections, from either client in turn, each accepted before the next one comes."""
     clients = []
+    hint = "listen() says how many may wait to be accepted: here 40 come at once"
     for number in range(count):
         node = ("client1", "client2")[number % 2]
-        clients.append(lab[node].connect(SERVERS[node]))
+        clients.append(lab[node].connect(SERVERS[node], hint=hint))
         if not is_frozen:
             expect_accepted(lab, clients[-1])
     return clients
@@ -107,6 +108,12 @@ def is_held(lab: Lab, client: Tcp) -> bool:
         s.peer_port == port and s.peer.endswith(address) and s.inode  # or ::ffff:ADDRESS
         for s in lab["server"].sockets("tcp", PORT)
     )
+
+
+def held(lab: Lab) -> int:
+    """Return how many connections the server's program has accepted and has open."""
+    sockets = lab["server"].sockets("tcp", PORT)
+    return sum(s.state == "ESTAB" and s.inode != 0 for s in sockets)
 
 
 def established(lab: Lab) -> int:

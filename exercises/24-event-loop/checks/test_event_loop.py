@@ -2,6 +2,7 @@
 
 import random
 import time
+from contextlib import suppress
 
 import chat1
 import pytest
@@ -32,7 +33,7 @@ def test_a_line_goes_to_all_others(lab: Lab, submission: Submission) -> None:
     first, second, third = chat1.join(lab, 3)
     hint = "collect bytes until there is LF; then the line goes to every connection but this one"
     first.send(b"good ")
-    second.send(b"one\nand two\n\nPONG\nand th")
+    second.send(b"one\nand two\nand th")
     for other in (first, third):
         expect_lines(other, [b"one", b"and two"], "from the second", hint)
     third.send(b"hi\n")
@@ -52,7 +53,85 @@ def test_a_line_goes_to_all_others(lab: Lab, submission: Submission) -> None:
 
 
 @pytest.mark.needs("test_a_line_goes_to_all_others")
-@pytest.mark.points(2)
+@pytest.mark.points(0.5)
+def test_empty_lines_and_pong_go_to_nobody(lab: Lab, submission: Submission) -> None:
+    """an empty line and PONG go to nobody"""
+    chat1.start(submission)
+    speaking, *others = chat1.join(lab, 3)
+    hint = (
+        "an empty line and PONG go to nobody; they are lines all the same, and end what is before"
+    )
+    for said, heard in (
+        (b"\none\n", b"one"),
+        (b"two\n\n\nthree\n", b"two"),
+        (b"PONG\nfour\n", b"three"),
+        (b"PO", b"four"),
+        (b"NG\n\nfive\nPONG\n", b"five"),
+        (b"PONG is a word\n", b"PONG is a word"),
+    ):
+        speaking.send(said)
+        for other in others:
+            expect_lines(other, [heard], f"after {said!r}", hint)
+
+
+@pytest.mark.needs("test_a_line_goes_to_all_others")
+@pytest.mark.points(1)
+def test_a_line_has_512_bytes_at_most(lab: Lab, submission: Submission) -> None:
+    """a line of 512 bytes is passed on, and who sends more without LF is closed"""
+    chat1.start(submission)
+    listening, speaking, *too_long = chat1.join(lab, 5)
+    longest = b"x" * 512
+    hint = "512 bytes and LF are a line, however they come; with fewer nobody is closed"
+    speaking.send(longest + b"\n")
+    expect_lines(listening, [longest], "512 bytes and LF", hint)
+    speaking.send(longest)
+    chat1.wait_until_there(speaking)
+    too_long[0].send(b"meanwhile\n")
+    expect_lines(listening, [b"meanwhile"], "from another one", hint)
+    speaking.send(b"\n", hint=hint)
+    expect_lines(listening, [longest], "512 bytes, and LF later", hint)
+    hint = "look at the length of each line, and of what is there without LF: more than 512 bytes, close"
+    for client, what, pieces in (
+        (too_long[0], "513 bytes and LF", [longest + b"x\n"]),
+        (too_long[1], "513 bytes without LF", [longest + b"x"]),
+        (too_long[2], "512 bytes without LF and then one more", [longest, b"x"]),
+    ):
+        for piece in pieces:
+            client.send(piece, hint=hint)
+            chat1.wait_until_there(client)
+        expect_closed(lab, client, f"a client that has sent {what}", hint)
+        speaking.send(b"next\n")
+        expect_lines(listening, [b"next"], f"after {what}", hint)
+
+
+def expect_closed(lab: Lab, client: Tcp, who: str, hint: str) -> None:
+    expect(
+        until(lambda: not chat1.is_held(lab, client), WITHIN_S),
+        expected=f"the server closes {who}",
+        actual="the connection is open",
+        hint=hint,
+    )
+
+
+@pytest.mark.needs("test_a_line_goes_to_all_others")
+@pytest.mark.points(0.5)
+def test_half_a_line_is_nobodys(lab: Lab, submission: Submission) -> None:
+    """half a line of a client that leaves goes to nobody"""
+    chat1.start(submission)
+    speaking, leaving, *others = chat1.join(lab, 4)
+    hint = "FIN is leaving: close, and throw away what has come without LF"
+    leaving.send(b"whole\nhalf a li")
+    for other in (speaking, *others):
+        expect_lines(other, [b"whole"], "from the one who leaves", hint)
+    leaving.finish()
+    expect_closed(lab, leaving, "a client that has sent FIN", hint)
+    speaking.send(b"next\n")
+    for other in others:
+        expect_lines(other, [b"next"], "from one who stays", hint)
+
+
+@pytest.mark.needs("test_a_line_goes_to_all_others")
+@pytest.mark.points(1)
 def test_what_comes_together_is_all_served(lab: Lab, submission: Submission) -> None:
     """what comes together is all served, though nothing comes after it"""
     # Room for all of it: whoever does not read at once is for another check.
@@ -88,7 +167,24 @@ def test_what_comes_together_is_all_served(lab: Lab, submission: Submission) -> 
 
 
 @pytest.mark.needs("test_what_comes_together_is_all_served")
-@pytest.mark.points(1)
+@pytest.mark.points(0.5)
+def test_five_hundred_clients_hear(lab: Lab, submission: Submission, rng: random.Random) -> None:
+    """five hundred clients are connected, and each gets what one of them says"""
+    chat1.start(submission)
+    clients = chat1.connect(lab, 500, is_frozen=True)
+    hint = "no table of fixed size for clients, and no limit below 500"
+    if not until(lambda: chat1.held(lab) == 500, 3 * WITHIN_S):
+        expect_equal(chat1.held(lab), 500, "connections that the server has accepted", hint)
+    # It may have accepted and not be ready yet to send to all of them.
+    chat1.expect_all_joined(clients, hint)
+    speaking = clients.pop(rng.randrange(len(clients) - 1))
+    speaking.send(b"so many\n")
+    for client in clients:
+        expect_lines(client, [b"so many"], "from one of 500", hint)
+
+
+@pytest.mark.needs("test_what_comes_together_is_all_served")
+@pytest.mark.points(0.5)
 def test_all_see_the_same_order(lab: Lab, submission: Submission, rng: random.Random) -> None:
     """lines of several clients reach all others in the same order"""
     program = chat1.start(submission)
@@ -162,7 +258,7 @@ def test_a_slow_reader_gets_every_line(lab: Lab, submission: Submission) -> None
 
 
 @pytest.mark.needs("test_a_slow_reader_gets_every_line")
-@pytest.mark.points(2)
+@pytest.mark.points(1)
 def test_who_reads_too_slowly_is_closed(lab: Lab, submission: Submission) -> None:
     """for whom more than BYTES are kept is closed, and nobody else notices"""
     chat1.small_buffers(lab)
@@ -177,18 +273,13 @@ def test_who_reads_too_slowly_is_closed(lab: Lab, submission: Submission) -> Non
             lines = LONG[start : start + 50]
             speaking.send(b"".join(line + b"\n" for line in lines), hint=hint)
             expect_lines(listening, lines, "to a client that reads", hint)
-    expect(
-        until(lambda: not chat1.is_held(lab, slow), WITHIN_S),
-        expected="the server has closed the connection of a client that has read nothing of 400 kB",
-        actual="it is open",
-        hint=hint,
-    )
+    expect_closed(lab, slow, "a client that has read nothing of 400 kB", hint)
     speaking.send(b"still here?\n")
     expect_lines(listening, [b"still here?"], "to a client that reads", hint)
 
 
 @pytest.mark.needs("test_a_line_goes_to_all_others")
-@pytest.mark.points(1)
+@pytest.mark.points(0.5)
 def test_a_client_that_leaves_harms_nobody(lab: Lab, submission: Submission) -> None:
     """clients that leave while lines for them come harm nobody"""
     program = chat1.start(submission)
@@ -202,8 +293,8 @@ def test_a_client_that_leaves_harms_nobody(lab: Lab, submission: Submission) -> 
     speaking.send(b"one\ntwo\n")
     chat1.wait_until_there(speaking)
     for number, client in enumerate(leaving):
-        client.send(b"half a line")
         if number % 2:
+            client.send(b"half a line")
             client.reset()
         else:
             client.close()
@@ -255,34 +346,60 @@ class Talk:
 @pytest.mark.points(1)
 def test_who_is_silent_is_closed(lab: Lab, submission: Submission) -> None:
     """who is silent is sent PING and then closed, also while others talk all the time"""
-    chat1.start(submission, silence_ms=int(1000 * SILENCE_S))
-    first, second = chat1.join(lab, 2)
     hint = (
         "look what is due after each epoll_wait(), not only when it has timed out: while others talk "
         "it never does"
     )
-    talk = Talk(first, second)
-    lines = lines_to_a_silent_client(lab, talk, hint)
-    while talk.longest_pause_s >= SILENCE_S:
-        # This machine has stood still for so long that the server had been idle: that shows nothing.
-        lines = lines_to_a_silent_client(lab, talk, hint)
+    expect_pinged_and_closed(lab, submission, "a client that says nothing", hint)
+
+
+@pytest.mark.needs("test_who_is_silent_is_closed")
+@pytest.mark.points(0.5)
+def test_half_a_line_is_no_sign_of_life(lab: Lab, submission: Submission) -> None:
+    """who sends a byte now and then, and no whole line, is sent PING and then closed, too"""
+    hint = "only a whole line moves the timer: a byte without LF is none"
+    who = "a client that sends a byte now and then, and no LF,"
+    expect_pinged_and_closed(lab, submission, who, hint, sends_bytes=True)
+
+
+def expect_pinged_and_closed(
+    lab: Lab, submission: Submission, who: str, hint: str, *, sends_bytes: bool = False
+) -> None:
+    chat1.start(submission, silence_ms=int(1000 * SILENCE_S))
+    talk = Talk(*chat1.join(lab, 2))
+    while True:
+        [silent] = chat1.connect(lab, 1)
+        lines = lines_until_closed(silent, talk, who, hint, sends_bytes=sends_bytes)
+        # If this machine has stood still for so long that the server was idle, it shows nothing.
+        if talk.longest_pause_s < SILENCE_S:
+            break
     expect_equal(lines.count(b"PING"), 1, "lines PING to the one who was closed", hint)
     talk.go_on(hint)
 
 
-def lines_to_a_silent_client(lab: Lab, talk: Talk, hint: str) -> list[bytes]:
-    """Have a client that says nothing; return the lines that it gets until it is closed."""
-    [silent] = chat1.connect(lab, 1)
+def lines_until_closed(
+    silent: Tcp, talk: Talk, who: str, hint: str, *, sends_bytes: bool
+) -> list[bytes]:
+    """Return the lines that a client gets until it is closed, which sends none."""
     said = bytearray()
+    silent.socket.setblocking(False)
     talk.longest_pause_s = 0.0
+    next_byte_s = time.monotonic()
 
     def has_ended() -> bool:
+        nonlocal next_byte_s
+        if sends_bytes and time.monotonic() >= next_byte_s:
+            # Closed already, or full: it shows when we receive.
+            with suppress(OSError):
+                silent.socket.send(b"x")
+            next_byte_s = time.monotonic() + SILENCE_S / 8
+        # Who is heard after that byte was served after it.
         talk.go_on(hint)
         return received_end(silent, said)
 
     expect(
         until(has_ended, 3 * WITHIN_S),
-        expected="a client that says nothing is closed after 2 × MS",
+        expected=f"{who} is closed after 2 × MS",
         actual=f"with -t {1000 * SILENCE_S:g} it is open {3 * WITHIN_S:g} s later",
         hint=hint,
     )
@@ -291,7 +408,6 @@ def lines_to_a_silent_client(lab: Lab, talk: Talk, hint: str) -> list[bytes]:
 
 def received_end(client: Tcp, said: bytearray) -> bool:
     """Take what is there; tell whether the other end has closed."""
-    client.socket.setblocking(False)
     try:
         while data := client.socket.recv(65536):
             said += data
