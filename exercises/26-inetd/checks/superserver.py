@@ -3,9 +3,10 @@
 import json
 import os
 import signal
+from contextlib import suppress
 from pathlib import Path
 
-from labctl.testing import WITHIN_S, Lab, Program, Submission, Tcp, expect, until
+from labctl.testing import WITHIN_S, Lab, Program, Submission, Tcp, Unmet, expect, unmet, until
 
 SERVER = "10.0.1.1"
 
@@ -20,7 +21,20 @@ CONFIGURE = f"{CONFIGURE_PORT} stream tcp nowait - /bin/sh sh configure.sh"
 DATAGRAMS = "/usr/bin/env env python3 datagrams.py"
 """A server that answers each datagram with its pid, and ends after the datagram "end"."""
 
+ACCEPTS = "/usr/bin/env env python3 accepts.py"
+"""A server that accepts, says its pid and what it has read, and ends after "end"."""
+
 _FILES = {
+    "accepts.py": """
+import os, socket
+listener = socket.socket(fileno=0)
+data = b""
+while data != b"end":
+    connection, _ = listener.accept()
+    with connection:
+        data = connection.recv(2000)
+        connection.sendall(b"%d %b" % (os.getpid(), data))
+""",
     "configure.sh": f"cat >{CONFIGURATION}\n",
     "datagrams.py": """
 import os, socket
@@ -63,7 +77,11 @@ def echoes(client: Tcp, word: bytes, hint: str) -> None:
     """Send a word, and wait until it comes back."""
     client.send(word, hint=hint)
     got = client.receive_exactly(len(word), expected=f"{word!r} back", hint=hint)
-    expect(got == word, expected=f"{word!r} back", actual=f"{got!r}", hint=hint)
+    if got != word:
+        # What a server says of its trouble comes here as well: its stderr is the connection.
+        with suppress(Unmet):
+            got += client.everything()
+        unmet(f"{word[:60]!r} back", f"{got[:300]!r}", hint)
 
 
 def servers(program: Program, word: str) -> list[int]:

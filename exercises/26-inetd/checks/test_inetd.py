@@ -8,13 +8,24 @@ from functools import partial
 
 import pytest
 import superserver
-from superserver import CAT, CONFIGURE, DATAGRAMS, SERVER, connect, echoes, expect_alone, start
+from superserver import (
+    ACCEPTS,
+    CAT,
+    CONFIGURE,
+    DATAGRAMS,
+    SERVER,
+    connect,
+    echoes,
+    expect_alone,
+    start,
+)
 
 from labctl.testing import (
     WITHIN_S,
     Lab,
     Program,
     Submission,
+    Tcp,
     Udp,
     expect,
     expect_equal,
@@ -22,8 +33,8 @@ from labctl.testing import (
 )
 
 NOWAIT = (
-    "nowait: accept(), fork(); the child has the connection as 0, 1 and 2 and becomes SERVER, the "
-    "parent closes its copy and goes on"
+    "nowait: accept(), fork(); the child has the connection as 0, 1 and 2, without O_NONBLOCK, and "
+    "becomes SERVER; the parent closes its copy and goes on"
 )
 CHARGEN_RING = bytes(range(0x20, 0x7F)) * 2
 
@@ -85,52 +96,86 @@ def test_a_server_has_the_connection_and_nothing_else(lab: Lab, submission: Subm
 
 
 @pytest.mark.needs("test_each_client_gets_a_server_of_its_own")
-@pytest.mark.points(2)
-@pytest.mark.parametrize("name", ["echo", "discard", "daytime", "time", "chargen"])
-def test_the_internal_services(lab: Lab, submission: Submission, name: str) -> None:
-    """echo, discard, daytime, time and chargen are inside, for TCP and for UDP"""
+@pytest.mark.points(1)
+def test_the_internal_services(lab: Lab, submission: Submission) -> None:
+    """echo and discard are inside, for TCP and for UDP"""
+    program = start(
+        submission,
+        "8001 stream tcp nowait - internal echo",
+        "8002 dgram udp wait - internal echo",
+        "8003 stream tcp nowait - internal discard",
+        "8003 dgram udp wait - internal discard",
+    )
+    hint = "echo sends back all bytes until the client has closed"
+    client = connect(lab, 8001, hint)
+    for word in (b"one", b"two", bytes(range(256)) * 100):
+        echoes(client, word, hint)
+    client.finish()
+    client.expect_end(hint=hint)
+    asker = lab["client1"].udp(to=(SERVER, 8002))
+    asker.send(b"hello")
+    expect_equal(asker.receive(hint=hint), b"hello", "the echo of a datagram", hint)
+    hint = "discard receives until the client has closed, and sends nothing"
+    client = connect(lab, 8003, hint)
+    client.send(b"x" * 100_000, hint=hint)
+    client.finish()
+    expect_equal(client.everything(hint=hint), b"", "what discard sends", hint)
+    asker = lab["client1"].udp(to=(SERVER, 8003))
+    asker.send(b"hello")
+    # That is taken before what comes later.
+    lab["client1"].udp(to=(SERVER, 8002)).send(b"x")
+    ask_echo(lab, hint)
+    expect_equal(asker.waiting(), [], "what discard sends", hint)
+    expect_alone(program, GONE)
+
+
+GONE = "when the client has gone nobody serves him any more"
+
+
+@pytest.mark.needs("test_the_internal_services")
+@pytest.mark.points(0.5)
+@pytest.mark.parametrize("name", ["daytime", "time"])
+def test_daytime_and_time(lab: Lab, submission: Submission, name: str) -> None:
+    """daytime and time are inside, for TCP and for UDP"""
+    program, client, asker = ask_internal(lab, submission, name)
+    expect_told = {"daytime": expect_daytime, "time": expect_time}[name]
+    hint = f"the table in README.md has what {name} does"
+    expect_told(client.everything(hint=hint))
+    expect_told(asker.receive(hint=hint))
+    expect_alone(program, GONE)
+
+
+@pytest.mark.needs("test_the_internal_services")
+@pytest.mark.points(0.5)
+def test_chargen(lab: Lab, submission: Submission) -> None:
+    """chargen is inside, for TCP and for UDP"""
+    program, client, asker = ask_internal(lab, submission, "chargen")
+    hint = "72 characters and CR LF; each line begins one character further in the ring of 95"
+    wanted = b"".join(CHARGEN_RING[n % 95 : n % 95 + 72] + b"\r\n" for n in range(200))
+    got = client.receive_exactly(len(wanted), hint=hint)
+    differs = next((n for n in range(200) if got[74 * n :][:74] != wanted[74 * n :][:74]), -1)
+    expect(
+        differs < 0,
+        expected=f"line {differs + 1}: {wanted[74 * differs :][:74]!r}",
+        actual=f"line {differs + 1}: {got[74 * differs :][:74]!r}",
+        hint=hint,
+    )
+    client.reset()
+    expect_equal(asker.receive(hint=hint), wanted[:74], "one line in a datagram", hint)
+    expect_alone(program, GONE)
+
+
+def ask_internal(lab: Lab, submission: Submission, name: str) -> tuple[Program, Tcp, Udp]:
+    """Ask an internal service both ways; return who listens to its answers."""
     program = start(
         submission,
         f"8001 stream tcp nowait - internal {name}",
         f"8001 dgram udp wait - internal {name}",
-        "8002 dgram udp wait - internal echo",
     )
-    hint = f"the table in README.md has what {name} does"
-    client = connect(lab, 8001, hint)
+    client = connect(lab, 8001, f"the table in README.md has what {name} does")
     asker = lab["client1"].udp(to=(SERVER, 8001))
     asker.send(b"hello")
-    if name == "echo":
-        for word in (b"one", b"two", bytes(range(256)) * 100):
-            echoes(client, word, hint)
-        client.finish()
-        client.expect_end(hint=hint)
-        expect_equal(asker.receive(hint=hint), b"hello", "the echo of a datagram", hint)
-    elif name == "discard":
-        client.send(b"x" * 100_000, hint=hint)
-        client.finish()
-        expect_equal(client.everything(hint=hint), b"", "what discard sends", hint)
-        lab["client1"].udp(to=(SERVER, 8002)).send(b"x")
-        ask_echo(lab, hint)
-        expect_equal(asker.waiting(), [], "what discard sends", hint)
-    elif name == "daytime":
-        expect_daytime(client.everything(hint=hint))
-        expect_daytime(asker.receive(hint=hint))
-    elif name == "time":
-        expect_time(client.everything(hint=hint))
-        expect_time(asker.receive(hint=hint))
-    else:
-        wanted = b"".join(CHARGEN_RING[n % 95 : n % 95 + 72] + b"\r\n" for n in range(200))
-        got = client.receive_exactly(len(wanted), hint=hint)
-        differs = next((n for n in range(200) if got[74 * n :][:74] != wanted[74 * n :][:74]), -1)
-        expect(
-            differs < 0,
-            expected=f"line {differs + 1}: {wanted[74 * differs :][:74]!r}",
-            actual=f"line {differs + 1}: {got[74 * differs :][:74]!r}",
-            hint="each line begins one character further in the ring of 95",
-        )
-        client.reset()
-        expect_equal(asker.receive(hint=hint), wanted[:74], "one line in a datagram", hint)
-    expect_alone(program, "when the client has gone nobody serves him any more")
+    return program, client, asker
 
 
 def ask_echo(lab: Lab, hint: str) -> None:
@@ -218,7 +263,7 @@ def send_and_wait(lab: Lab, sender: Udp, port: int) -> None:
 
 
 @pytest.mark.needs("test_each_client_gets_a_server_of_its_own")
-@pytest.mark.points(1.5)
+@pytest.mark.points(1)
 def test_wait_leaves_the_socket_to_the_server(lab: Lab, submission: Submission) -> None:
     """wait: the socket is the server's until that ends, and others are served meanwhile"""
     program = start(
@@ -263,6 +308,44 @@ def ask_pid(client: Udp, word: bytes, hint: str) -> int:
     client.send(word)
     said = client.receive(expected=f'an answer of the server to "{word.decode()}"', hint=hint)
     return int(said.split()[0])
+
+
+@pytest.mark.needs("test_wait_leaves_the_socket_to_the_server")
+@pytest.mark.points(0.5)
+def test_wait_with_a_stream(lab: Lab, submission: Submission) -> None:
+    """stream and wait: the server gets the listening socket, and accepts itself, until it ends"""
+    program = start(submission, f"8001 stream tcp wait - {ACCEPTS}")
+    hint = (
+        "with wait inetd does not accept(): the child has the listening socket as 0, without "
+        "O_NONBLOCK, and the connection in it; inetd does not poll it until that child has ended"
+    )
+    first = ask_accepting(lab, b"one", hint)
+    superserver.let_settle(program, "accepts.py")  # it calls accept() once more
+    expect_equal(len(superserver.servers(program, "accepts.py")), 1, "servers", hint)
+    expect_equal(ask_accepting(lab, b"two", hint), first, "pid of who answers the second", hint)
+    expect_equal(len(superserver.servers(program, "accepts.py")), 1, "servers", hint)
+    ask_accepting(lab, b"end", hint)
+    until(lambda: not superserver.servers(program, "accepts.py"), WITHIN_S)
+    again = "when the child has ended poll the socket again: the next client starts the next one"
+    second = ask_accepting(lab, b"three", again)
+    expect(second != first, expected="another server", actual="the same one", hint=again)
+
+
+def ask_accepting(lab: Lab, word: bytes, hint: str) -> int:
+    """Connect to the server that accepts, and send a word; return the pid with which it answers."""
+    client = connect(lab, 8001, hint)
+    client.send(word, hint=hint)
+    what = f'an answer of the server to "{word.decode()}"'
+    said = client.everything(expected=what, hint=hint)
+    pid, _, heard = said.partition(b" ")
+    # A server that cannot accept says so there: its stderr is the socket.
+    expect(
+        pid.isdigit() and heard == word,
+        expected=f"PID {word.decode()}",
+        actual=repr(said[-300:])[1:],
+        hint=hint,
+    )
+    return int(pid)
 
 
 @pytest.mark.needs("test_each_client_gets_a_server_of_its_own")
@@ -372,7 +455,7 @@ def test_the_user_is_obeyed(lab: Lab, submission: Submission) -> None:
 
 
 @pytest.mark.needs("test_each_client_gets_a_server_of_its_own")
-@pytest.mark.points(1)
+@pytest.mark.points(0.5)
 def test_sighup_reads_the_file_again(lab: Lab, submission: Submission) -> None:
     """at SIGHUP new services open, those that are gone close, and who is being served goes on"""
     program = start(
@@ -405,3 +488,43 @@ def test_sighup_reads_the_file_again(lab: Lab, submission: Submission) -> None:
     # And a second time, with a file that is worse than none.
     superserver.configure(lab, program, CONFIGURE, "8001", f"8002 stream tcp nowait - {CAT} cat")
     echoes(connect(lab, 8002, hint), b"hi", hint)
+
+
+@pytest.mark.needs("test_sighup_reads_the_file_again", "test_wait_leaves_the_socket_to_the_server")
+@pytest.mark.points(0.5)
+def test_sighup_leaves_a_socket_to_its_server(lab: Lab, submission: Submission) -> None:
+    """at SIGHUP a socket that a server has stays open, and is the server's until that ends"""
+    services = (
+        CONFIGURE,
+        f"8001 stream tcp nowait - {CAT} cat",
+        f"8002 dgram udp wait - {DATAGRAMS}",
+        "8003 dgram udp wait - /bin/sleep sleep 1000",
+    )
+    program = start(submission, *services)
+    hint = (
+        "SIGHUP: a service with the same PORT and TYPE keeps its socket, and with wait it stays with "
+        "the server that runs; a port that is closed cannot be opened again while that has it"
+    )
+    client = lab["client1"].udp(to=(SERVER, 8002))
+    first = ask_pid(client, b"one", hint)
+    lab["client1"].udp(to=(SERVER, 8003)).send(b"hello")
+    expect(
+        until(lambda: superserver.servers(program, "1000"), WITHIN_S),
+        expected="a server is started for a datagram",
+        actual="there is none",
+        hint=hint,
+    )
+
+    superserver.configure(lab, program, *services, "8004 dgram udp wait - internal echo")
+    # The datagram for `sleep` is still in its socket: with the second of these inetd is done with
+    # all that it found when it polled after SIGHUP.
+    for _ in range(2):
+        echoes(connect(lab, 8001, hint), b"hi", hint)
+    until(lambda: len(program.pids()) <= 5, WITHIN_S)  # the one that has written FILE may be there
+    what = "inetd, one server for each of two datagrams, two for TCP"
+    expect_equal(len(program.pids()), 5, what, hint)
+    expect_equal(ask_pid(client, b"two", hint), first, "pid of who answers after SIGHUP", hint)
+    ask_pid(client, b"end", hint)
+    until(lambda: not superserver.servers(program, "datagrams.py"), WITHIN_S)
+    second = ask_pid(client, b"three", hint)
+    expect(second != first, expected="another server", actual="the same one", hint=hint)
