@@ -15,15 +15,27 @@ WHOLE = [
     b"<34>Oct 11 22:14:15 mymachine su: 'su root' failed for lonvick on /dev/pts/8",
     b"<0>Jan  1 00:00:00 host kernel: panic",
     b"<191>Dec 31 23:59:59 host x",
-    b"<133>Feb  9 08:07:06 10.9.8.7 any bytes: \xff\xfe\x80",
+    b"<133>Feb  9 08:07:06 10.9.8.7 app: text",
     b"<165>1 2003-10-11T22:14:15.003Z mymachine.example.com su - ID47 - 'su root' failed",
     b'<165>1 2003-08-24T05:14:15.000003-07:00 host app 8710 - [x@32473 iut="3"] text',
     b"<13>1 - - - - - -",
 ]
 
+ODD_BYTES = [
+    b"<133>Feb  9 08:07:06 10.9.8.7 no UTF-8: \xff\xfe\x80",
+    b"<134>Feb  9 08:07:06 10.9.8.7 half a letter: \xc3",
+    "<135>Feb  9 08:07:06 10.9.8.7 UTF-8: Grüße".encode(),
+    b"<136>Feb  9 08:07:06 10.9.8.7 a zero byte \0, a line feed \n and a tab \t in it",
+    b"<165>1 2003-10-11T22:14:15.003Z host app - - - \xef\xbb\xbf\xff\xfe",
+]
+
 INCOMPLETE = [
     b"hello there",
     b"Use the BFG!",
+    b"su: 'su root' failed for lonvick on /dev/pts/8",
+]
+
+NEARLY_A_TIME = [
     b"Oct 1 22:14:15 one digit and no blank",
     b"oct 11 22:14:15 no capital",
     b"Oct 11 24:14:15 no such hour",
@@ -64,7 +76,7 @@ RULES: dict[str, Callable[[int, int], bool]] = {
 }
 
 
-@pytest.mark.points(2)
+@pytest.mark.points(1.5)
 def test_a_whole_message_goes_on_as_it_is(lab: Lab, submission: Submission) -> None:
     """a whole message goes on as it is"""
     listener = journal.listener(lab)
@@ -76,22 +88,41 @@ def test_a_whole_message_goes_on_as_it_is(lab: Lab, submission: Submission) -> N
     for message in WHOLE:
         journal.send(lab, message)
         expect_equal(hear(listener, hint, message), message, "what is passed on", hint)
-    end = "some senders end a line, or a string in C: LF and NUL at the end are cut off"
-    for rest in (b"\n", b"\0", b"\n\0"):
-        journal.send(lab, WHOLE[0] + rest)
-        expect_equal(hear(listener, end, WHOLE[0]), WHOLE[0], "what is passed on", end)
 
 
 @pytest.mark.needs("test_a_whole_message_goes_on_as_it_is")
-@pytest.mark.points(1.5)
+@pytest.mark.points(0.5)
+def test_the_end_of_a_line_is_cut_off(lab: Lab, submission: Submission) -> None:
+    """line feeds and zero bytes at the end of a message are cut off"""
+    listener = journal.listener(lab)
+    start(submission, EVERYTHING)
+    hint = (
+        "some senders end a line, or a string in C: cut off LF and NUL at the end, as many as come"
+    )
+    for end in (b"\n", b"\0", b"\n\0", b"\0\n", b"\n\n", b"\0\0\0"):
+        journal.send(lab, WHOLE[0] + end)
+        expect_equal(hear(listener, hint, WHOLE[0] + end), WHOLE[0], "what is passed on", hint)
+
+
+@pytest.mark.needs("test_a_whole_message_goes_on_as_it_is")
+@pytest.mark.points(0.5)
+def test_messages_are_bytes(lab: Lab, submission: Submission) -> None:
+    """bytes that are no text, or in no good UTF-8, go on as they are"""
+    listener = journal.listener(lab)
+    start(submission, EVERYTHING)
+    hint = "what comes are bytes: do not decode them, and no byte but at the end is an end"
+    for message in ODD_BYTES:
+        journal.send(lab, message)
+        expect_equal(hear(listener, hint, message), message, "what is passed on", hint)
+
+
+@pytest.mark.needs("test_a_whole_message_goes_on_as_it_is")
+@pytest.mark.points(1)
 def test_what_is_missing_is_put_in_front(lab: Lab, submission: Submission) -> None:
     """time and host are put in front where they are missing"""
     listener = journal.listener(lab)
     start(submission, EVERYTHING)
-    hint = (
-        "without a good Mmm dd hh:mm:ss behind the priority all of that is text: put the time and "
-        "the sender's address in front"
-    )
+    hint = "what has no time behind the priority is text: put the time and the sender's address in front"
     for text in INCOMPLETE:
         journal.send(lab, b"<30>" + text)
         expect_completed(hear(listener, hint, text), 30, "10.0.1.2", text, hint)
@@ -100,7 +131,22 @@ def test_what_is_missing_is_put_in_front(lab: Lab, submission: Submission) -> No
 
 
 @pytest.mark.needs("test_what_is_missing_is_put_in_front")
-@pytest.mark.points(1.5)
+@pytest.mark.points(0.5)
+def test_what_is_nearly_a_time_is_text(lab: Lab, submission: Submission) -> None:
+    """what only looks like a time, or like the new format, is text"""
+    listener = journal.listener(lab)
+    start(submission, EVERYTHING)
+    hint = (
+        "without a good Mmm dd hh:mm:ss, or 1 and a date, behind the priority all of that is text: "
+        "put the time and the sender's address in front"
+    )
+    for text in NEARLY_A_TIME:
+        journal.send(lab, b"<30>" + text)
+        expect_completed(hear(listener, hint, text), 30, "10.0.1.2", text, hint)
+
+
+@pytest.mark.needs("test_what_is_missing_is_put_in_front")
+@pytest.mark.points(1)
 def test_a_bad_priority_is_13(lab: Lab, submission: Submission) -> None:
     """what has no good priority gets 13, user.notice, and all of it is text"""
     listener = journal.listener(lab)
@@ -235,9 +281,11 @@ def test_nothing_that_comes_ends_it(lab: Lab, submission: Submission, rng: rando
         journal.send(lab, WHOLE[0])
         expect_equal(hear(listener, gone, WHOLE[0]), WHOLE[0], "what the next rule gets", gone)
         wait_for_refusals(lab, count)
-    garbage = "nothing that others send may end it: bytes are not always text"
+    garbage = "nothing that others send may end it: no length, and no mark where a number should be"
     client = lab["client1"].udp()
-    for message in (b"", b"\0", b"<13>", b"\xff" * 100, rng.randbytes(65507)):
+    # Bytes that are no text have a check of their own.
+    noise = bytes(rng.choices(range(0x20, 0x7F), k=65507))
+    for message in (b"", b"\0", b"<13>", b"<" * 2000, noise):
         client.send(message, to=SERVER)
     last = WHOLE[1]
     client.send(last, to=SERVER)
