@@ -12,6 +12,7 @@ from labctl.testing import (
     Program,
     Submission,
     Udp,
+    Unmet,
     expect,
     expect_equal,
     unmet,
@@ -26,8 +27,13 @@ NUMBERS = 2**32
 
 HEADER = struct.Struct("!cBHIIII")
 UDP_PAYLOAD_AT = 42
+REFUSAL = "icmp[icmptype] == icmp-unreach and icmp[icmpcode] == 3"
 
 LAYOUT = "the table in README.md has every byte of a packet; numbers are big endian"
+LATE = (
+    "the receiver may be about to start: ECONNREFUSED, which recv() or send() of a connected socket "
+    "reports once for each refusal, is silence; go on, and send SYN again when the clock says so"
+)
 CRC = "zlib.crc32 of the whole datagram, header and payload, with 0 in the place of crc"
 
 
@@ -73,21 +79,44 @@ def read(datagram: bytes, what: str) -> Packet:
 class Receiver:
     """The check plays the receiver: it has the program's SYN."""
 
-    def __init__(self, lab: Lab, submission: Submission, content: bytes, *options: str) -> None:
-        self.udp = lab["server"].udp(bind=("0.0.0.0", PORT))
+    def __init__(
+        self,
+        lab: Lab,
+        submission: Submission,
+        content: bytes,
+        *options: str,
+        refuses_first: bool = False,
+    ) -> None:
+        """With ``refuses_first`` nobody has the port until that is known to the sender's node."""
+        if not refuses_first:
+            self.udp = lab["server"].udp(bind=("0.0.0.0", PORT))
         arguments = (*map(str, RECEIVER), *options)
         self.program = submission.start("client", "rudp_send", *arguments, ready=False)
         self.program.write(content)
         self.program.end_input()
+        if refuses_first:
+            refused = until(lambda: bool(lab.packets(REFUSAL, received_by="client")), 2 * WITHIN_S)
+            expect(
+                bool(refused),
+                expected=f"SYN to the port {PORT}, where nobody listens yet",
+                actual="no packet of the program was refused (ICMP port unreachable)",
+                hint="a connection begins with SYN",
+            )
+            self.udp = lab["server"].udp(bind=("0.0.0.0", PORT))
         self.sender: Address = ("", 0)
         self.came: list[int] = []
         """The number of each packet that came after SYN, counted from it."""
         self.contents: dict[int, bytes] = {}
         self.fin = 0
         """The number of FIN, when it has come."""
-        datagram, self.sender = self.udp.receive_from(
-            expected="SYN", hint="a connection begins with SYN"
-        )
+        try:
+            datagram, self.sender = self.udp.receive_from(
+                expected="SYN", hint=LATE if refuses_first else "a connection begins with SYN"
+            )
+        except Unmet as error:
+            if self.program.is_running():
+                raise
+            unmet(error.expected, f"the program {self.program.how_it_ended()}", error.hint)
         syn = read(datagram, "the first packet")
         expect_equal(syn.type, SYN, "type of the first packet", LAYOUT)
         expect_equal((syn.wnd, syn.ack, syn.payload), (0, 0, b""), "wnd, ack, payload", LAYOUT)

@@ -32,7 +32,7 @@ def test_the_sender_gives_up(lab: Lab, submission: Submission, answers_syn: bool
         receiver = Receiver(lab, submission, bytes(20_000), *options)
         if answers_syn:
             receiver.ack(1, wnd=10)
-        hint = "TRIES waits without any ACK: exit status 3"
+        hint = "TRIES waits without any ACK, each of at most 8 x MS: exit status 3"
         receiver.program.expect_exit(3, hint=hint, within_s=2 * WITHIN_S)
         receiver.udp.close()
         first = (receiver.isn + 1) % rudp1.NUMBERS if answers_syn else receiver.isn
@@ -61,6 +61,19 @@ def test_the_sender_gives_up(lab: Lab, submission: Submission, answers_syn: bool
         "copies of all other packets",
         "after a wait send only the first packet that is not acknowledged: the others may be there",
     )
+
+
+@pytest.mark.needs("test_the_sender_speaks_rudp")
+@pytest.mark.points(1)
+def test_the_sender_waits_for_a_late_receiver(
+    lab: Lab, submission: Submission, rng: random.Random
+) -> None:
+    """the sender waits for a receiver that is started later"""
+    content = rng.randbytes(2500)
+    options = ("-t", "50", "-n", "200")
+    receiver = Receiver(lab, submission, content, *options, refuses_first=True)
+    got = receiver.take_the_rest(rudp1.LATE)
+    expect_equal(got, content, "what is in DATA, in the order of seq", rudp1.LATE)
 
 
 @pytest.mark.needs("test_the_sender_gives_up")
@@ -295,44 +308,48 @@ def test_a_frozen_receiver_is_waited_for(
     lab: Lab, submission: Submission, rng: random.Random
 ) -> None:
     """a receiver that stands still for a while is waited for, and not flooded"""
-    content = rng.randbytes(300_000)
+    # So much fits into the pipe: it may be read as the window allows, and not all of it at first.
+    content = rng.randbytes(60_000)
     receiver = rudp1.start_receiver(lab, submission, "-w", "8", "-l", "60000")
     sender = submission.start(
-        "client", "rudp_send", *map(str, rudp1.RECEIVER), "-t", "20", "-n", "100", ready=False
+        "client", "rudp_send", *map(str, rudp1.RECEIVER), "-t", "40", "-n", "100", ready=False
     )
 
     def sent() -> int:
         return len(lab.packets(f"udp port {rudp1.PORT}", sent_by="client"))
 
-    # It reads all of its input first, or it does not: SYN may be sent before the receiver stops.
-    receiver.freeze()
-    sender.write(content)
-    sender.end_input()
-    expect(
-        until(lambda: sent() >= 4, WITHIN_S),
-        expected="SYN is sent again while nobody answers",
-        actual=f"{sent()} packets were sent",
-        hint="SYN is kept and sent again as any other packet",
-    )
-    receiver.thaw()
-    until(lambda: len(receiver.stdout) > 10_000 or not sender.is_running(), WITHIN_S)
-    receiver.freeze()
-    before = {packet.seq for _, packet in rudp1.on_the_wire(lab, "client")}
-    count = sent()
+    # A round trip takes a while, so that the receiver stops with half of the file.
+    slow = {"delay": {"match": f"udp port {rudp1.PORT}", "by": "20ms"}}
+    with lab.faults({"server->client": [slow]}):
+        # It reads all of its input first, or it does not: SYN may be sent before the receiver stops.
+        receiver.freeze()
+        sender.write(content)
+        sender.end_input()
+        expect(
+            until(lambda: sent() >= 4, WITHIN_S),
+            expected="SYN is sent again while nobody answers",
+            actual=f"{sent()} packets were sent",
+            hint="SYN is kept and sent again as any other packet",
+        )
+        receiver.thaw()
+        until(lambda: len(receiver.stdout) > 10_000 or not sender.is_running(), WITHIN_S)
+        receiver.freeze()
+        before = {packet.seq for _, packet in rudp1.on_the_wire(lab, "client")}
+        count = sent()
 
-    def third_copy() -> bool:
-        copies = Counter(packet.seq for _, packet in rudp1.on_the_wire(lab, "client")[count:])
-        return max(copies.values(), default=0) >= 3
+        def third_copy() -> bool:
+            copies = Counter(packet.seq for _, packet in rudp1.on_the_wire(lab, "client")[count:])
+            return max(copies.values(), default=0) >= 3
 
-    # By then it has sent all that it wants to send.
-    until(lambda: third_copy() or not sender.is_running(), WITHIN_S)
-    new = {packet.seq for _, packet in rudp1.on_the_wire(lab, "client")} - before
-    expect(
-        len(new) <= 8,
-        expected="with wnd 8 at most 8 new packets while the receiver stands still",
-        actual=f"{len(new)}",
-        hint="the window says how many packets may be under way",
-    )
+        # By then it has sent all that it wants to send.
+        until(lambda: third_copy() or not sender.is_running(), WITHIN_S)
+        new = {packet.seq for _, packet in rudp1.on_the_wire(lab, "client")} - before
+        expect(
+            len(new) <= 8,
+            expected="with wnd 8 at most 8 new packets while the receiver stands still",
+            actual=f"{len(new)}",
+            hint="the window says how many packets may be under way",
+        )
     receiver.thaw()
     hint = "it answers again in the end: all of the file arrives"
     sender.expect_exit(0, hint=hint, within_s=3 * WITHIN_S)

@@ -11,7 +11,8 @@ import sys
 
 def main() -> None:
     if len(sys.argv) < 3:
-        sys.exit("usage: rudp_recv ADDRESS PORT [-w PACKETS] [-i MS] [-l MS]")
+        print("usage: rudp_recv ADDRESS PORT [-w PACKETS] [-i MS] [-l MS]", file=sys.stderr)
+        sys.exit(2)
     sock = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
     sock.bind((sys.argv[1], int(sys.argv[2])))
     while True:

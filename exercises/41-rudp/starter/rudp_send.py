@@ -10,7 +10,8 @@ import sys
 
 def main() -> None:
     if len(sys.argv) < 3:
-        sys.exit("usage: rudp_send ADDRESS PORT [-t MS] [-n TRIES]")
+        print("usage: rudp_send ADDRESS PORT [-t MS] [-n TRIES]", file=sys.stderr)
+        sys.exit(2)
     sock = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
     sock.connect((sys.argv[1], int(sys.argv[2])))
     # TODO: SYN, numbers, a window, ACKs, a clock, FIN. This hopes that all of it arrives.
