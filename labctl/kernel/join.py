@@ -144,7 +144,8 @@ def _read_report(state: LabState, argv: Sequence[str], report: str) -> int:
         return int(rest)
     if kind == "exec":
         number = int(rest)
-        if number in (2, 20):  # ENOENT, ENOTDIR
+        # execvp(3) says EACCES, too, where a folder on PATH may not be searched.
+        if number in (2, 20) or (number == 13 and not _is_seen(argv[0])):  # ENOENT, ENOTDIR, EACCES
             raise CommandNotRun(
                 f'there is no command "{argv[0]}"',
                 hint="is it installed, and on your PATH?",
@@ -158,6 +159,12 @@ def _read_report(state: LabState, argv: Sequence[str], report: str) -> int:
     if kind == "join":
         raise machine_error(f"cannot join the lab: {rest}", hint="run `labctl doctor`")
     raise _went_down(state)
+
+
+def _is_seen(command: str) -> bool:
+    """Whether there is a file of that name, executable or not, where commands are looked for."""
+    places = [""] if "/" in command else os.get_exec_path()
+    return any(os.path.lexists(os.path.join(place, command)) for place in places)
 
 
 def _went_down(state: LabState) -> LabError:

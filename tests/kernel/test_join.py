@@ -55,6 +55,30 @@ def test_a_command_that_is_not_there_is_named(lab: Lab) -> None:
     assert "hint: " in done.stderr
 
 
+def test_a_folder_on_the_path_that_is_closed_does_not_make_a_command_be_there(
+    lab: Lab, tmp_path: Path
+) -> None:
+    closed = tmp_path / "closed"
+    closed.mkdir(mode=0)
+    path = {"PATH": f"{closed}:{lab.owner.environment['PATH']}"}
+
+    words = ("exec", "-l", lab.name, "client1", "--", "no-such-command")
+    done = lab.owner.labctl(*words, environment=path)
+
+    assert done.returncode == 127
+    assert 'error: there is no command "no-such-command"' in done.stderr
+
+
+def test_a_file_on_the_path_that_is_no_program_is_named(lab: Lab) -> None:
+    path = {"PATH": f"/etc:{lab.owner.environment['PATH']}"}
+
+    words = ("exec", "-l", lab.name, "client1", "--", "group")
+    done = lab.owner.labctl(*words, environment=path)
+
+    assert done.returncode == 126
+    assert 'error: cannot execute "group"' in done.stderr
+
+
 def test_a_file_that_is_no_program_is_named(lab: Lab) -> None:
     done = lab.run("/etc/passwd")
 
