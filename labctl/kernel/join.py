@@ -144,8 +144,8 @@ def _read_report(state: LabState, argv: Sequence[str], report: str) -> int:
         return int(rest)
     if kind == "exec":
         number = int(rest)
-        # execvp(3) says EACCES, too, where a folder on PATH may not be searched.
-        if number in (2, 20) or (number == 13 and not _is_seen(argv[0])):  # ENOENT, ENOTDIR, EACCES
+        # execvp(3) says EACCES (13), too, where a folder on PATH may not be searched.
+        if number in (2, 20) or (number == 13 and not _is_seen(argv[0])):  # ENOENT, ENOTDIR
             raise CommandNotRun(
                 f'there is no command "{argv[0]}"',
                 hint="is it installed, and on your PATH?",
@@ -162,9 +162,10 @@ def _read_report(state: LabState, argv: Sequence[str], report: str) -> int:
 
 
 def _is_seen(command: str) -> bool:
-    """Whether there is a file of that name, executable or not, where commands are looked for."""
-    places = [""] if "/" in command else os.get_exec_path()
-    return any(os.path.lexists(os.path.join(place, command)) for place in places)
+    """Whether the command is a path, or a file of that name, executable or not, is on PATH."""
+    return "/" in command or any(
+        os.path.lexists(os.path.join(place, command)) for place in os.get_exec_path()
+    )
 
 
 def _went_down(state: LabState) -> LabError:
