@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 import yaml
 
-from labctl.errors import LabError
+from labctl.errors import LabError, machine_error
 from labctl.grading.endpoints import WITHIN_S
 from labctl.grading.exercise import Exercise
 from labctl.grading.lab import Lab, Node
@@ -148,6 +148,11 @@ def _make(folder: str, names: Sequence[str], lab: Lab, means: Means) -> None:
 
     An executable may be older than its source, and a copy has no times that tell.
     """
+    if shutil.which("make") is None:
+        raise machine_error(
+            "the submission has a Makefile, and make(1) is not installed",
+            hint="sudo apt-get install make",
+        )
     in_python = [name for name in names if os.path.isfile(os.path.join(folder, f"{name}.py"))]
     others = [name for name in names if name not in in_python]
     if others:

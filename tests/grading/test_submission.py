@@ -175,6 +175,17 @@ def test_a_program_that_does_not_compile_shows_what_the_compiler_says(
 
 
 @pytest.mark.kernel
+def test_without_make_a_makefile_is_nobodys_failure(
+    lab: Lab, means: Means, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path))
+    with pytest.raises(LabError, match=r"make\(1\) is not installed") as raised:
+        _prepared({"program": SHELL, "Makefile": MAKEFILE}, lab, means, tmp_path)
+
+    assert raised.value.exit_code == 3
+
+
+@pytest.mark.kernel
 def test_a_makefile_that_has_no_source_is_no_makefile_for_other_things(
     lab: Lab, means: Means, tmp_path: Path
 ) -> None:
