@@ -8,6 +8,10 @@ A run is asked for by one message on a socket, with three descriptors: for the r
 events, and one end of a socket pair that is this run alone. On that the server takes one letter for
 a signal, and says the exit status at the end; when it is closed, as by the death of whoever asked,
 the run is killed. The server ends when nobody can ask any more.
+
+An interrupt is repeated until the run has heard it. A ``KeyboardInterrupt`` is lost where Python
+ignores exceptions: in ``__del__``, in a weak reference's callback (each import has one), and in those
+of ``os.register_at_fork()``, which is where a signal is seen that comes during a fork.
 """
 
 import array
@@ -15,6 +19,7 @@ import contextlib
 import gc
 import io
 import json
+import math
 import os
 import selectors
 import signal
@@ -23,6 +28,7 @@ import subprocess
 import sys
 import tempfile
 import threading
+import time
 import weakref
 from collections.abc import Sequence
 from types import TracebackType
@@ -36,6 +42,7 @@ from labctl.kernel.namespaces import die_with_parent
 _MOST_REQUEST_BYTES = 1 << 16
 _FDS = 3
 _INTERRUPT, _KILL = b"i", b"k"
+_INTERRUPT_AGAIN_S = 1.0
 
 
 class PytestRun:
@@ -197,10 +204,16 @@ class _Request(NamedTuple):
     events_fd: int
 
 
-class _Child(NamedTuple):
-    pid: int
-    pidfd: int
-    control: socket.socket
+class _Child:
+    def __init__(self, pid: int, control: socket.socket) -> None:
+        self.pid = pid
+        self.pidfd = os.pidfd_open(pid)
+        self.control = control
+        self.interrupt_at = math.inf
+
+    def interrupt(self) -> None:
+        os.kill(self.pid, signal.SIGINT)
+        self.interrupt_at = time.monotonic() + _INTERRUPT_AGAIN_S
 
     def close(self) -> None:
         os.close(self.pidfd)
@@ -220,7 +233,7 @@ class _Server:
     def serve(self) -> _Request | None:
         """Fork for each request; return None in the server, when nobody can ask any more."""
         while True:
-            for key, _ in self._selector.select():
+            for key, _ in self._selector.select(self._interrupt_again()):
                 child: _Child | None = key.data
                 if child is None:
                     message, fds = self._receive()
@@ -233,6 +246,15 @@ class _Server:
                     self._reap(child)
                 elif child in self._children:
                     self._obey(child)
+
+    def _interrupt_again(self) -> float | None:
+        """Interrupt those that it is time for; return in how many seconds the next one is due."""
+        now = time.monotonic()
+        for child in self._children:
+            if child.interrupt_at <= now:
+                child.interrupt()
+        next_at = min((child.interrupt_at for child in self._children), default=math.inf)
+        return None if next_at == math.inf else next_at - now
 
     def _receive(self) -> tuple[bytes, list[int]]:
         # As socket.recv_fds(), which would leave the descriptors to every program that is executed.
@@ -265,7 +287,7 @@ class _Server:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
         os.close(output_fd)
         os.close(events_fd)
-        child = _Child(pid, os.pidfd_open(pid), socket.socket(fileno=control_fd))
+        child = _Child(pid, socket.socket(fileno=control_fd))
         self._children.append(child)
         self._selector.register(child.pidfd, selectors.EVENT_READ, child)
         self._selector.register(child.control, selectors.EVENT_READ, child)
@@ -276,7 +298,10 @@ class _Server:
             said = child.control.recv(1)
         except ConnectionError:
             said = b""
-        os.kill(child.pid, signal.SIGINT if said == _INTERRUPT else signal.SIGKILL)
+        if said == _INTERRUPT:
+            child.interrupt()
+        else:
+            os.kill(child.pid, signal.SIGKILL)
         if not said:
             self._selector.unregister(child.control)
 
@@ -298,6 +323,14 @@ class _Server:
         for child in self._children:
             os.kill(child.pid, signal.SIGKILL)
             os.waitpid(child.pid, 0)
+
+
+class _Heard:
+    """A plugin of pytest: an interrupt has come through, and labs are taken down in peace."""
+
+    def pytest_keyboard_interrupt(self) -> None:
+        # Not SIG_IGN, which the programs that are executed would inherit.
+        signal.signal(signal.SIGINT, lambda number, frame: None)
 
 
 def main(requests_fd: int) -> int:
@@ -326,7 +359,7 @@ def main(requests_fd: int) -> int:
     os.environ["TMPDIR"] = tempfile.tempdir = request.scratch
     options = [*request.options, f"--labctl-events-fd={request.events_fd}"]
     signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
-    return int(pytest.main(options, plugins=[labctl.grading.plugin]))
+    return int(pytest.main(options, plugins=[labctl.grading.plugin, _Heard()]))
 
 
 if __name__ == "__main__":

@@ -35,6 +35,8 @@ _MARKS = (
     "lab(name, **parameters): the lab of this check, where it is not the exercise's",
 )
 
+_AGAIN_S = 5.0
+
 _judge = pytest.StashKey["Judge"]()
 
 
@@ -161,7 +163,8 @@ def _within(seconds: float) -> Iterator[None]:
         )
 
     before = signal.signal(signal.SIGALRM, give_up)
-    signal.setitimer(signal.ITIMER_REAL, seconds)
+    # Again and again: the first error may be lost, as in the `__del__` of something.
+    signal.setitimer(signal.ITIMER_REAL, seconds, _AGAIN_S)
     try:
         yield
     finally:

@@ -5,8 +5,9 @@ import shutil
 import signal
 import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
+from queue import SimpleQueue
 from typing import Literal, NamedTuple
 
 from labctl.errors import LabError
@@ -113,6 +114,9 @@ def verify(
             progress(len(done), len(trials), tried)
         return tried
 
+    # No lock of a future's own is taken here while threads need it: what interrupts this process at
+    # the wrong moment would leave it locked.
+    finished: SimpleQueue[Future[Tried]] = SimpleQueue()
     # More than cores: a run that fails spends most of its time waiting for what does not come.
     with (
         ForkServer(_PATIENCE) as server,
@@ -121,12 +125,15 @@ def verify(
         try:
             with _uninterrupted():
                 futures = [pool.submit(attempt, trial) for trial in trials]
-            tried = [future.result() for future in futures]
+                for future in futures:
+                    future.add_done_callback(finished.put)
+            for _ in futures:
+                finished.get().result()
         except BaseException:
             pool.shutdown(wait=False, cancel_futures=True)
             server.interrupt()  # what runs already is not waited for to its end
             raise
-    return Verified(tuple(content), tuple(tried))
+    return Verified(tuple(content), tuple(future.result() for future in futures))
 
 
 @contextmanager

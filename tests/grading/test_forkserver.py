@@ -152,6 +152,44 @@ def test_a_run_can_be_interrupted(server: ForkServer, tmp_path: Path) -> None:
     assert is_there(tmp_path / "it" / "interrupted")
 
 
+LOSES_INTERRUPTS = """
+import pathlib, signal, time
+import pytest
+
+class Deaf:
+    def __del__(self):
+        pathlib.Path("deaf").touch()
+        time.sleep(600)
+
+@pytest.fixture
+def slow():
+    yield
+    time.sleep(3)
+    pathlib.Path("tidied").touch()
+
+def test_it(slow):
+    deaf = Deaf()
+    del deaf
+    pathlib.Path("after").touch()
+    signal.pause()
+"""
+
+
+def test_an_interrupt_that_is_lost_comes_again_until_it_is_heard(
+    server: ForkServer, tmp_path: Path
+) -> None:
+    asked = ask(server, tmp_path / "it", LOSES_INTERRUPTS)
+    assert is_there(tmp_path / "it" / "deaf")
+    assert not (tmp_path / "it" / "after").exists()
+
+    asked.run.interrupt()
+
+    assert is_there(tmp_path / "it" / "after")
+    assert asked.run.wait(60)
+    assert asked.run.exit_status == pytest.ExitCode.INTERRUPTED
+    assert (tmp_path / "it" / "tidied").exists()
+
+
 def test_a_run_can_be_killed(server: ForkServer, tmp_path: Path) -> None:
     asked = ask(server, tmp_path / "it", WAITS)
     pid = pid_in(tmp_path / "it" / "pid")

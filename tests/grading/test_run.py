@@ -166,6 +166,31 @@ def test_a_check_that_takes_too_long_is_broken(tmp_path: Path) -> None:
     assert result.actual == "the check took longer than 0.5 s"
 
 
+def test_a_check_does_not_take_for_ever_where_python_ignores_the_first_error(
+    tmp_path: Path,
+) -> None:
+    result = only(
+        check(
+            tmp_path,
+            """
+            class Deaf:
+                def __del__(self):
+                    until(lambda: False, 600)
+
+            def test_waits(lab, submission):
+                deaf = Deaf()
+                del deaf
+                until(lambda: False, 600)
+            """,
+            HELLO,
+            more="limits: {check_seconds: 0.5}",
+        )
+    )
+
+    assert result.outcome is Outcome.BROKEN
+    assert result.actual == "the check took longer than 0.5 s"
+
+
 def test_a_pytest_that_dies_is_a_problem_and_the_checks_before_it_stand(tmp_path: Path) -> None:
     report = check(
         tmp_path,
