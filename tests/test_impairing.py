@@ -19,6 +19,7 @@ from labctl.topology.directions import all_directions
 from labctl.topology.impairment_words import parse_impairment
 from labctl.topology.rules import Rule
 from labctl.wire.client import EMULATOR
+from tests.limits import LIMIT_S
 from tests.wired_lab import A4, B4, WiredLab, wired_lab
 
 pytestmark = pytest.mark.kernel
@@ -204,7 +205,7 @@ def _wait_for_connection(path: str) -> None:
         # The listening socket, and a connection to it that is not accepted yet.
         return Path("/proc/net/unix").read_text().count(f" {path}\n") > 1
 
-    assert until(has_two_ends, 5.0)
+    assert until(has_two_ends, LIMIT_S)
 
 
 def test_whoever_changes_a_lab_keeps_others_waiting(

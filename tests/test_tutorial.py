@@ -21,6 +21,7 @@ from labctl.kernel.diag import DiagSocket
 from labctl.kernel.state import LabState
 from labctl.lab import RunningLab, open_lab
 from labctl.wait import until
+from tests.limits import LIMIT_S
 
 pytestmark = [pytest.mark.kernel, pytest.mark.xdist_group("root-names")]
 
@@ -181,7 +182,7 @@ def test_a_client_is_established_before_the_sink_accepts(lab: RunningLab) -> Non
         with tcp_socket(lab, "client1") as client:
             client.connect(("10.0.1.1", 8080))
             client.sendall(bytes(1000))
-            states = until(lambda: queues(lab, netns, 8080, expect=1000), within_s=5)
+            states = until(lambda: queues(lab, netns, 8080, expect=1000), LIMIT_S)
             assert states == {"LISTEN": 1, "ESTAB": 1000}
             assert step("a").startswith("ACCEPTED 10.0.1.2:")
             assert step("r 300") == "RECEIVED 300"
@@ -206,7 +207,7 @@ def test_the_second_kv_client_is_answered_when_the_first_has_gone(lab: RunningLa
         second.sendall(b"GET colour\n")
         # Connected and acknowledged, though the server does not know of it yet.
         netns = lab.netns("server")
-        until(lambda: queues(lab, netns, 8085, expect=len(b"GET colour\n")), within_s=5)
+        assert until(lambda: queues(lab, netns, 8085, expect=len(b"GET colour\n")), LIMIT_S)
         second.settimeout(0)
         with pytest.raises(BlockingIOError):
             second.recv(100)

@@ -19,8 +19,9 @@ from labctl.kernel.state import open_process, start_time, wait_ended
 from labctl.programs.logs import read_log
 from labctl.wait import until
 from labctl.wire.client import EMULATOR
+from tests.limits import LIMIT_S
 from tests.owners import OWNERS, owner_of_kind
-from tests.wired_lab import A4, A6, B4, B6, LIMIT_S, WiredLab, wired_lab
+from tests.wired_lab import A4, A6, B4, B6, WiredLab, wired_lab
 
 pytestmark = [pytest.mark.kernel, pytest.mark.xdist_group("root-names")]
 

@@ -23,10 +23,8 @@ from labctl.topology.rule_directions import place_rules
 from labctl.topology.rule_file import rules_from
 from labctl.wire.client import EMULATOR
 from labctl.wire.fates import FateEntry, parse_fates
+from tests.limits import LIMIT_S
 from tests.owners import unique_name
-
-LIMIT_S = 10.0
-"""How long anything may take before a test fails: much longer than it does take."""
 
 A4, B4 = "10.0.0.1", "10.0.0.2"
 A6, B6 = "fd00::1", "fd00::2"

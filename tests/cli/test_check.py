@@ -8,10 +8,11 @@ from pathlib import Path
 import pytest
 
 from labctl.wait import until
-from tests.cli.commands import LIMIT_S, MODES, Labctl
+from tests.cli.commands import MODES, Labctl
 from tests.cli.terminals import CTRL_C, Terminal
 from tests.grading.folders import names_in
 from tests.grading.shout import CAPITALS, NO_WORD, RIGHT, UMLAUTS, make_shout
+from tests.limits import LIMIT_S
 
 pytestmark = [pytest.mark.kernel, pytest.mark.slow]
 

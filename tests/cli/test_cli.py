@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 
 from labctl.cli import VERBS
-from tests.cli.commands import LIMIT_S, Labctl
+from tests.cli.commands import Labctl
+from tests.limits import LIMIT_S
 
 
 @pytest.mark.parametrize("verb", VERBS)

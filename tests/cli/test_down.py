@@ -3,7 +3,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.cli.commands import LIMIT_S, Labctl, unused_name
+from tests.cli.commands import Labctl, unused_name
+from tests.limits import LIMIT_S
 from tests.ordinary_user import OrdinaryUser
 
 pytestmark = pytest.mark.kernel

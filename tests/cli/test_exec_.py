@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.cli.commands import LIMIT_S, Labctl
+from tests.cli.commands import Labctl
+from tests.limits import LIMIT_S
 from tests.ordinary_user import OrdinaryUser
 
 pytestmark = pytest.mark.kernel

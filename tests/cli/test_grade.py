@@ -10,9 +10,10 @@ import pytest
 
 from labctl.programs.sandbox import why_no_sandbox
 from labctl.wait import until
-from tests.cli.commands import LIMIT_S, MODES, Labctl
+from tests.cli.commands import MODES, Labctl
 from tests.grading.folders import names_in
 from tests.grading.shout import RIGHT, STARTER, hand_in, make_shout
+from tests.limits import LIMIT_S
 
 pytestmark = [pytest.mark.kernel, pytest.mark.slow]
 

@@ -5,7 +5,8 @@ import sys
 import pytest
 
 from labctl.cli.plain import parse_plain
-from tests.cli.commands import LIMIT_S, Labctl, unused_name
+from tests.cli.commands import Labctl, unused_name
+from tests.limits import LIMIT_S
 
 FLAGS, OPTIONS = ("--root", "--rootless"), ("-l", "-p")
 

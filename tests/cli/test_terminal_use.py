@@ -11,7 +11,8 @@ import pytest
 
 from labctl.wait import until
 from tests.cli.commands import MODES, Labctl, unused_name
-from tests.cli.terminals import CTRL_C, CTRL_D, CTRL_Z, LIMIT_S, Terminal
+from tests.cli.terminals import CTRL_C, CTRL_D, CTRL_Z, Terminal
+from tests.limits import LIMIT_S
 
 pytestmark = pytest.mark.kernel
 

@@ -9,8 +9,9 @@ from pathlib import Path
 import pytest
 
 from labctl.wait import until
-from tests.cli.commands import LIMIT_S, Labctl
+from tests.cli.commands import Labctl
 from tests.grading.whole_exercise import write_exercise
+from tests.limits import LIMIT_S
 
 TELLS = """
 import signal, sys

@@ -10,7 +10,8 @@ import pytest
 from labctl.grading.lab import Lab, as_checked, checked_lab
 from labctl.topology.load import load_topology_uncached
 from labctl.wait import until
-from tests.exercises.running import EXERCISES, LIMIT_S, reference
+from tests.exercises.running import EXERCISES, reference
+from tests.limits import LIMIT_S
 
 pytestmark = [pytest.mark.kernel, pytest.mark.slow]
 

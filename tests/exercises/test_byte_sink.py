@@ -11,7 +11,8 @@ from contextlib import closing
 
 import pytest
 
-from tests.exercises.running import LIMIT_S, Running, connect, reference, run, running
+from tests.exercises.running import Running, connect, reference, run, running
+from tests.limits import LIMIT_S
 
 Address = tuple[str, int]
 

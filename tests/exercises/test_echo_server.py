@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.exercises.running import EXERCISES, LIMIT_S, Running, serving
+from tests.exercises.running import EXERCISES, Running, serving
+from tests.limits import LIMIT_S
 
 IN_C = EXERCISES / "08-udp-echo-trunc" / "reference-c"
 

@@ -7,7 +7,8 @@ import subprocess
 
 import pytest
 
-from tests.exercises.running import LIMIT_S, run
+from tests.exercises.running import run
+from tests.limits import LIMIT_S
 
 FIELDS = [f"{name}.checksum.status" for name in ("ip", "udp", "tcp", "icmp", "icmpv6")]
 GOOD, NOT_PRESENT = "1", "3"

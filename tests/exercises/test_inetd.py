@@ -14,7 +14,8 @@ from labctl.grading.lab import Lab, as_checked, checked_lab
 from labctl.grading.program import Program
 from labctl.topology.load import load_topology_uncached
 from labctl.wait import until
-from tests.exercises.running import LIMIT_S, reference
+from tests.exercises.running import reference
+from tests.limits import LIMIT_S
 
 pytestmark = pytest.mark.kernel
 

@@ -6,7 +6,8 @@ import subprocess
 
 import pytest
 
-from tests.exercises.running import LIMIT_S, run
+from tests.exercises.running import run
+from tests.limits import LIMIT_S
 
 FIELDS = ("frame.len", "ip.src", "ip.dst", "ip.ttl", "ipv6.src", "ipv6.dst", "ipv6.hlim")
 PORTS = ("udp.srcport", "udp.dstport", "tcp.srcport", "tcp.dstport", "tcp.len")

@@ -5,7 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.exercises.running import LIMIT_S, reference, run
+from tests.exercises.running import reference, run
+from tests.limits import LIMIT_S
 
 pytestmark = pytest.mark.kernel
 

@@ -5,7 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.exercises.running import LIMIT_S, running
+from tests.exercises.running import running
+from tests.limits import LIMIT_S
 
 SIZES = (0, 512, 100_000)
 

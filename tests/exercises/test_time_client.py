@@ -6,7 +6,8 @@ from typing import NamedTuple
 
 import pytest
 
-from tests.exercises.running import LIMIT_S, Running, run, running, udp_peer
+from tests.exercises.running import Running, run, running, udp_peer
+from tests.limits import LIMIT_S
 
 PROGRAMS = ["udp-time/time_client", "udp-retry/time_client"]
 """The same client, in two exercises that are complete in themselves."""

@@ -6,7 +6,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.exercises.running import LIMIT_S, Running, run, serving
+from tests.exercises.running import Running, run, serving
+from tests.limits import LIMIT_S
 
 REQUEST = bytes.fromhex("544d0101 01020304 1112131415161718")
 """The request with seq 0x01020304 and t_client 0x1112131415161718, byte by byte."""

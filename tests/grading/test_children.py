@@ -9,7 +9,8 @@ import pytest
 
 from labctl.grading.children import Ended, Said, Say, do_jobs
 from labctl.wait import until
-from tests.cli.commands import CHECKOUT, LIMIT_S
+from tests.cli.commands import CHECKOUT
+from tests.limits import LIMIT_S
 
 
 def _is_alive(pid: int) -> bool:

@@ -16,6 +16,7 @@ from labctl.kernel import processes
 from labctl.topology.load import load_topology_uncached
 from labctl.wait import until
 from tests.grading.workshop import MODES, make_exercise, make_submission
+from tests.limits import LIMIT_S
 
 pytestmark = pytest.mark.kernel
 
@@ -236,7 +237,7 @@ def test_it_sleeps_when_each_of_its_threads_waits(start: Start) -> None:
     # One thread of the child works, and everything else waits for it.
     assert not until(program.is_asleep, SOON_S)
     program.write(b"rest\n")
-    assert until(program.is_asleep, 5.0)
+    assert until(program.is_asleep, LIMIT_S)
     program.kill()
     assert not program.is_asleep()
 

@@ -20,6 +20,7 @@ from labctl.topology.impairment import (
 )
 from labctl.wait import until
 from tests.kernel.netem_link import IFINDEX, Link, inside, link
+from tests.limits import LIMIT_S
 
 pytestmark = pytest.mark.netem
 
@@ -190,6 +191,6 @@ def test_slots_let_a_few_packets_go_at_a_time(wire: Link) -> None:
 def test_a_limit_drops_what_finds_no_room(wire: Link) -> None:
     wire.add(Impairment(Delay(200 * MS), limit=3))
     assert numbers(wire, 5, quiet_s=0.6) == [1, 2, 3]
-    waits = until(lambda: wire.statistics.waiting_packets == 0, within_s=1.0)
+    waits = until(lambda: wire.statistics.waiting_packets == 0, LIMIT_S)
     assert waits
     assert wire.statistics.dropped == 2

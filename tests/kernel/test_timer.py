@@ -6,8 +6,7 @@ from collections.abc import Iterator
 import pytest
 
 from labctl.kernel.timer import Timer
-
-LIMIT_S = 10.0
+from tests.limits import LIMIT_S
 
 
 @pytest.fixture

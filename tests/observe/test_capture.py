@@ -11,7 +11,8 @@ from labctl.kernel.control import RequestRefused
 from labctl.observe.capture import Capture, Sighting
 from labctl.packets.parse import parse_frame
 from labctl.wait import until
-from tests.wired_lab import A4, B4, LIMIT_S, WiredLab, wired_lab
+from tests.limits import LIMIT_S
+from tests.wired_lab import A4, B4, WiredLab, wired_lab
 
 pytestmark = pytest.mark.kernel
 

@@ -14,9 +14,10 @@ from labctl.observe.capture import Capture
 from labctl.observe.ladder import ladder
 from labctl.topology.cache import load_topology
 from labctl.wait import until
+from tests.limits import LIMIT_S
 from tests.observe.scenes import Fate, Scene, arp, ethernet, handshake, tcp, udp
 from tests.owners import unique_name
-from tests.wired_lab import A4, A6, B4, B6, LIMIT_S, WiredLab, wired_lab
+from tests.wired_lab import A4, A6, B4, B6, WiredLab, wired_lab
 
 CHECKOUT = Path(__file__).parent.parent.parent
 DIRECTION = "client:eth0->server:eth0"

@@ -13,11 +13,11 @@ from labctl.kernel import messages
 from labctl.topology.rule_file import rules_from
 from labctl.topology.rules import dump_rules
 from labctl.wait import until
+from tests.limits import LIMIT_S
 from tests.own_namespace import COMMAND, ENVIRONMENT
 
 pytestmark = pytest.mark.kernel
 
-LIMIT_S = 10.0
 PLACE = {"direction": "a->b", "reader": "inb", "writer": "outa"}
 
 _PAIRS = """
