@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable, Generator, Sequence
 from typing import Any, NamedTuple
 
+from labctl.grading.interrupts import uninterrupted
 from labctl.kernel.namespaces import die_with_parent
 
 Say = Callable[[Any], None]
@@ -54,9 +55,11 @@ def do_jobs(
         try:
             while waiting or children:
                 while waiting and len(children) < at_once:
-                    child = _start(waiting.pop(0), work, list(children))
-                    children[child.fd] = child
-                    selector.register(child.fd, selectors.EVENT_READ)
+                    # An interrupt that comes now is heard when both processes know what they are.
+                    with uninterrupted() as mask:
+                        child = _start(waiting.pop(0), work, list(children), mask)
+                        children[child.fd] = child
+                        selector.register(child.fd, selectors.EVENT_READ)
                 for key, _ in selector.select():
                     child = children[key.fd]
                     data = os.read(child.fd, 1 << 16)
@@ -70,18 +73,20 @@ def do_jobs(
             _end(list(children.values()))
 
 
-def _start(job: int, work: Callable[[int, Say], None], others: Sequence[int]) -> _Child:
+def _start(
+    job: int,
+    work: Callable[[int, Say], None],
+    others: Sequence[int],
+    mask: "set[signal.Signals | int]",
+) -> _Child:
     read, write = os.pipe2(os.O_CLOEXEC)
-    # A Ctrl-C that comes now is heard when both processes know what they are.
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
     parent = os.getpid()
     pid = os.fork()
     if pid == 0:
         for fd in (read, *others):
             os.close(fd)
-        _be_child(job, work, write, parent, before)
+        _be_child(job, work, write, parent, mask)
     os.close(write)
-    signal.pthread_sigmask(signal.SIG_SETMASK, before)
     return _Child(job, pid, read)
 
 

@@ -2,11 +2,9 @@
 
 import os
 import shutil
-import signal
 import threading
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import contextmanager
 from queue import SimpleQueue
 from typing import Literal, NamedTuple
 
@@ -14,6 +12,7 @@ from labctl.errors import LabError
 from labctl.grading.content import content_problems, references
 from labctl.grading.exercise import Exercise, load_exercise
 from labctl.grading.forkserver import ForkServer
+from labctl.grading.interrupts import uninterrupted
 from labctl.grading.mistakes import make_mistake, need_patch
 from labctl.grading.outcome import Outcome, Report
 from labctl.grading.run import Settings, run_checks
@@ -23,7 +22,6 @@ Kind = Literal["starter", "reference", "faulty"]
 
 
 _FAULTY = "faulty/"
-_INTERRUPTING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 _PATIENCE = 2.0
 """Many runs at once keep the machine busy."""
 
@@ -123,7 +121,7 @@ def verify(
         ThreadPoolExecutor(jobs or 4 * (os.cpu_count() or 1)) as pool,
     ):
         try:
-            with _uninterrupted():
+            with uninterrupted():  # or the pool would forget the thread that it was starting
                 futures = [pool.submit(attempt, trial) for trial in trials]
                 for future in futures:
                     future.add_done_callback(finished.put)
@@ -134,19 +132,6 @@ def verify(
             server.interrupt()  # what runs already is not waited for to its end
             raise
     return Verified(tuple(content), tuple(future.result() for future in futures))
-
-
-@contextmanager
-def _uninterrupted() -> Iterator[None]:
-    """Put off what interrupts this process: a pool would forget the thread that it was starting.
-
-    The threads never hear of it, which is as it should be.
-    """
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, _INTERRUPTING)
-    try:
-        yield
-    finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 def _try(server: ForkServer, trial: Trial, settings: Settings) -> Tried:

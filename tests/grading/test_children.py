@@ -136,3 +136,28 @@ def test_a_killed_parent_leaves_nobody() -> None:
         assert all(map(_is_alive, pids))
         parent.kill()
     assert until(lambda: not any(map(_is_alive, pids)), LIMIT_S)
+
+
+INTERRUPTED_WHILE_IT_FORKS = """
+import os, signal, sys
+from labctl.cli.termination import end_tidily, interrupted_code
+from labctl.grading.children import do_jobs
+
+end_tidily()
+os.register_at_fork(before=lambda: os.kill(os.getpid(), int(sys.argv[1])))
+try:
+    list(do_jobs(1, lambda job, say: signal.pause(), 1))
+except KeyboardInterrupt as interrupt:
+    sys.exit(interrupted_code(interrupt))
+"""
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+def test_an_interrupt_during_a_fork_is_not_lost(number: signal.Signals) -> None:
+    command = [sys.executable, "-c", INTERRUPTED_WHILE_IT_FORKS, str(int(number))]
+
+    done = subprocess.run(
+        command, cwd=CHECKOUT, capture_output=True, text=True, check=False, timeout=LIMIT_S
+    )
+
+    assert (done.returncode, done.stderr) == (128 + number, "")
