@@ -1,6 +1,7 @@
 """Checks of rudp. The contract is in README.md."""
 
 import random
+import time
 from collections import Counter
 from itertools import pairwise
 
@@ -19,6 +20,33 @@ def test_the_sender_speaks_rudp(lab: Lab, submission: Submission, rng: random.Ra
     got = receiver.take_the_rest("send DATA when SYN is acknowledged, and FIN after the last")
     expect_equal(len(got), len(content), "bytes in all DATA together", "all of stdin")
     expect_equal(got, content, "what is in DATA, in the order of seq", "all of stdin, in order")
+
+
+@pytest.mark.needs("test_the_sender_speaks_rudp")
+@pytest.mark.points(1)
+def test_each_run_of_the_sender_is_another_connection(lab: Lab, submission: Submission) -> None:
+    """each run of the sender has a conn and a first number of its own"""
+    runs = []
+    for _ in range(2):
+        began_s = int(time.time())
+        receiver = Receiver(lab, submission, b"short")
+        receiver.take_the_rest("send DATA when SYN is acknowledged, and FIN after the last")
+        receiver.udp.close()
+        runs.append(receiver)
+        # A generator whose seed is the time in seconds may give the same again until that is over.
+        until(lambda: int(time.time()) > began_s, WITHIN_S)  # noqa: B023
+    one, other = runs
+    for what, first, second in (
+        ("conn", one.conn, other.conn),
+        ("the number of SYN", one.isn, other.isn),
+    ):
+        expect(
+            first != second,
+            expected=f"{what} is random: two runs have different ones",
+            actual=f"{first} in both",
+            hint="a packet of an earlier run may still be on its way: nobody must take it for one of "
+            "this run (os.urandom(), getrandom(2), or rand() with a seed)",
+        )
 
 
 @pytest.mark.needs("test_the_sender_speaks_rudp")
