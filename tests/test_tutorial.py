@@ -228,12 +228,13 @@ def bound_addresses(lab: RunningLab, port: int) -> list[str]:
 
 
 def queues(lab: RunningLab, netns: str, port: int, *, expect: int) -> dict[str, int] | None:
-    """Return state → Recv-Q of a port's TCP sockets, once the connection's is as expected."""
+    """Return state → longest Recv-Q of a port's TCP sockets, once a connection's is as expected."""
     control = Control(lab.state)
     with control.open_socket(
         netns, DiagSocket.FAMILY, DiagSocket.KIND, DiagSocket.PROTOCOL
     ) as sock:
-        found = {e.state: e.recv_q for e in DiagSocket(sock).sockets("tcp") if e.local_port == port}
+        entries = [e for e in DiagSocket(sock).sockets("tcp") if e.local_port == port]
+    found = {e.state: e.recv_q for e in sorted(entries, key=lambda entry: entry.recv_q)}
     return found if found.get("ESTAB") == expect else None
 
 

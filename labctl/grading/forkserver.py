@@ -42,7 +42,8 @@ from labctl.kernel.namespaces import die_with_parent
 _MOST_REQUEST_BYTES = 1 << 16
 _FDS = 3
 _INTERRUPT, _KILL = b"i", b"k"
-_INTERRUPT_AGAIN_S = 1.0
+_INTERRUPT_AGAIN_S = 5.0
+"""Long enough for an interrupt to come through, also where many runs share a processor."""
 
 
 class PytestRun:

@@ -16,12 +16,14 @@ STOPPED_WITHIN_S = 10.0
 KILLED_WITHIN_S = 10.0
 
 _STOPPED = "TtZX"
+_MOST_READINGS = 20
+"""Of a list of children. More are of no use where processes end all the time."""
 
 
 def host_pid(holder_pid: int, pid_in_lab: int) -> int | None:
     """Return the host's number of a program's process; ``None`` where it has ended."""
     level = len(_numbers(holder_pid)) - 1
-    for pid in _children(holder_pid):
+    for pid in children(holder_pid):
         numbers = _numbers(pid)
         if len(numbers) > level >= 0 and numbers[level] == pid_in_lab:
             return pid
@@ -46,6 +48,18 @@ def program_pids(
     if inner is None:
         return []
     return _tree(inner, at_most and at_most + 1)[1:]
+
+
+def children(pid: int) -> list[int]:
+    """Return the numbers of a process's children, of all its threads; none where it has gone."""
+    # The kernel counts its way through the list (fs/proc/array.c): where one that it has just named
+    # ends, it leaves another one out. So a list is whole if all of it is in the next one as well.
+    found = _children_named(pid)
+    for _ in range(_MOST_READINGS):
+        before, found = found, _children_named(pid)
+        if set(before) <= set(found):
+            break
+    return found
 
 
 def maps_uid(holder_pid: int, uid: int) -> bool:
@@ -184,7 +198,7 @@ def _signal(
 
 def _sandbox_init(outer: int) -> int | None:
     level = len(_numbers(outer))
-    for pid in _children(outer):
+    for pid in children(outer):
         numbers = _numbers(pid)
         # One namespace deeper, and the first there.
         if len(numbers) == level + 1 and numbers[-1] == 1:
@@ -197,32 +211,31 @@ def _tree(root: int, at_most: int = 0) -> list[int]:
     found = {root: None}
     unseen = [root]
     while unseen and not (at_most and len(found) >= at_most):
-        children = [child for pid in unseen for child in _children(pid)]
-        unseen = [child for child in children if child not in found]
+        unseen = [child for pid in unseen for child in children(pid) if child not in found]
         found.update(dict.fromkeys(unseen))
     return list(found)[: at_most or None]
 
 
-def _children(pid: int) -> list[int]:
-    children: list[int] = []
+def _children_named(pid: int) -> list[int]:
+    named: list[int] = []
     try:
         threads_of_it = os.listdir(f"/proc/{pid}/task")
     except OSError:
-        return children
+        return named
     for thread in sorted(threads_of_it, key=int):
         try:
             with open(f"/proc/{pid}/task/{thread}/children", "rb", buffering=0) as file:
-                children += map(int, file.read().split())
+                named += map(int, file.read().split())
         except OSError:
             continue  # the thread has ended
-    return children
+    return named
 
 
 def _has_stopped(pid: int) -> bool:
     """Whether none of a process's threads runs."""
     # A parent in vfork(2) cannot stop; it waits for its child, and the child is stopped.
     return all(
-        letter in _STOPPED or (letter == "D" and _children(pid)) for letter in _thread_states(pid)
+        letter in _STOPPED or (letter == "D" and children(pid)) for letter in _thread_states(pid)
     )
 
 
