@@ -23,6 +23,7 @@ _SHOWN_BYTES = 2000
 _REST_WITHIN_S = WITHIN_S / 2
 """How long what a program wrote last may be on its way, once it has ended."""
 _LOOKS = 20
+_IDLE_WITHIN_S = 1.0
 """What works and rests by turns is not found asleep so often."""
 
 
@@ -67,6 +68,7 @@ class Program:
         self._is_sandboxed = is_sandboxed
         self._watch = watch
         self._ended: ProgramStatus | None = None
+        self._was_frozen = False
 
     # What it says.
 
@@ -184,20 +186,23 @@ class Program:
 
         One that has been woken does not wait, even where no CPU has run it yet.
         """
+        return all(self._waits() for _ in range(_LOOKS))
 
-        def are_asleep() -> bool:
-            pids = self.pids()
-            return bool(pids) and all(map(processes.is_asleep, pids))
-
-        return all(are_asleep() for _ in range(_LOOKS))
+    def _waits(self) -> bool:
+        pids = self.pids()
+        return bool(pids) and all(map(processes.is_asleep, pids))
 
     def freeze(self) -> None:
         """Stop it with SIGSTOP; on return no instruction of it runs. ``thaw`` lets it go on.
 
+        A program that waits is stopped in its waiting. Some calls fail with EINTR when it goes on,
+        also where it handles no signal (signal(7)): those of an idle program do so each time.
         Raises ``LabError`` where it cannot be stopped, and ``Unmet`` where it has ended.
         """
         if not self.is_running():
             raise Unmet("the program runs", f"it {self.how_it_ended()}")
+        self._was_frozen = True
+        until(self._waits, _IDLE_WITHIN_S)
         processes.stop_all(self.pids)
 
     def thaw(self) -> None:
@@ -261,6 +266,11 @@ class Program:
         else:
             end = self.how_it_ended().partition(", and said: ")[0]
         parts = [f"{self.title} in {self.node}: {end}"]
+        if self._was_frozen:
+            parts.append(
+                "  the check stopped it (SIGSTOP) and let it go on: "
+                "a call that fails with EINTR has to be made again"
+            )
         for name, stream in (("stdout", self._out), ("stderr", self._err)):
             text = bytes(stream.kept[-_SHOWN_BYTES:]).decode(errors="backslashreplace")
             cut = "… " if stream.total > _SHOWN_BYTES else ""

@@ -187,6 +187,29 @@ def test_frozen_it_does_nothing_until_it_is_thawed(start: Start) -> None:
     assert program.line() == "got one"
 
 
+WAITS_FOR_EVENTS = """
+import ctypes, os
+libc = ctypes.CDLL(None, use_errno=True)
+epoll = libc.epoll_create1(0)
+events = ctypes.create_string_buffer(12)
+print("READY")
+sum(range(1_000_000))
+if libc.epoll_wait(epoll, events, 1, -1) < 0:
+    print(os.strerror(ctypes.get_errno()))
+"""
+
+
+def test_one_that_waits_is_stopped_in_its_waiting(start: Start) -> None:
+    program = start(WAITS_FOR_EVENTS)
+    program.ready()
+    assert "SIGSTOP" not in program.transcript()
+    program.freeze()
+    program.thaw()
+
+    assert program.line() == "Interrupted system call"
+    assert "EINTR has to be made again" in program.transcript()
+
+
 def test_threads_and_memory_are_the_kernels(start: Start) -> None:
     program = start(
         "import sys, threading\n"
