@@ -32,6 +32,12 @@ PR_SET_PDEATHSIG = 1
 PR_SET_NAME = 15
 PR_SET_SECCOMP = 22
 _SECCOMP_MODE_FILTER = 2
+_PR_SET_NO_NEW_PRIVS = 38
+_INSTRUCTION_BYTES = 8  # struct sock_filter
+
+SIGPIPE, SIGXFSZ = 13, 25
+"""To import ``signal`` takes longer than all else that ``confine`` does."""
+_SIG_DFL = None  # a null pointer
 
 _libc = ctypes.CDLL(None, use_errno=True)
 _libc.mount.argtypes = [
@@ -102,14 +108,29 @@ def set_process_name(name: str) -> None:
     _check(_libc.prctl(PR_SET_NAME, ctypes.addressof(buffer), 0, 0, 0), "prctl")
 
 
-def set_seccomp_filter(instructions: int, address: int) -> None:
-    """Install a classic BPF program as a system call filter (seccomp(2))."""
+def set_seccomp_filter(program: bytes) -> None:
+    """Put a classic BPF program on this process, and on all that come from it, for good (seccomp(2)).
+
+    Needs CAP_SYS_ADMIN in the process's user namespace, or ``forbid_new_privileges`` before.
+    """
+    word = ctypes.sizeof(ctypes.c_void_p)
+    instructions = ctypes.create_string_buffer(program, len(program))
     # struct sock_fprog: a count, padding, a pointer.
-    buffer = ctypes.create_string_buffer(
-        instructions.to_bytes(ctypes.sizeof(ctypes.c_void_p), sys.byteorder)
-        + address.to_bytes(ctypes.sizeof(ctypes.c_void_p), sys.byteorder)
+    filter_of_calls = ctypes.create_string_buffer(
+        (len(program) // _INSTRUCTION_BYTES).to_bytes(word, sys.byteorder)
+        + ctypes.addressof(instructions).to_bytes(word, sys.byteorder)
     )
     _check(
-        _libc.prctl(PR_SET_SECCOMP, _SECCOMP_MODE_FILTER, ctypes.addressof(buffer), 0, 0),
+        _libc.prctl(PR_SET_SECCOMP, _SECCOMP_MODE_FILTER, ctypes.addressof(filter_of_calls), 0, 0),
         "seccomp",
     )
+
+
+def forbid_new_privileges() -> None:
+    """Let no file that this process executes give it any privilege (PR_SET_NO_NEW_PRIVS)."""
+    _check(_libc.prctl(_PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0), "prctl")
+
+
+def handle_by_default(number: int) -> None:
+    """Undo what the interpreter has done to a signal: what is ignored stays so in what it executes."""
+    _libc.signal(number, _SIG_DFL)

@@ -13,7 +13,6 @@ from enum import Enum
 from typing import NamedTuple
 
 from labctl.errors import machine_error
-from labctl.kernel.namespaces import set_seccomp_filter
 
 _NAMES = ("libseccomp.so.2", "libseccomp.so")
 _UNKNOWN_CALL = -1  # __NR_SCMP_ERROR
@@ -21,8 +20,6 @@ _ALLOW = 0x7FFF_0000  # SCMP_ACT_ALLOW
 _KILL_PROCESS = 0x8000_0000  # SCMP_ACT_KILL_PROCESS
 _REFUSE = 0x0005_0000  # SCMP_ACT_ERRNO, with the number of the error in its lower half
 _BAD_ARCHITECTURE = 2  # SCMP_FLTATR_ACT_BADARCH
-_PR_SET_NO_NEW_PRIVS = 38
-_INSTRUCTION_BYTES = 8  # struct sock_filter
 
 
 class Compare(Enum):
@@ -98,18 +95,6 @@ def _add(library: ctypes.CDLL, context: int, refusal: Refusal) -> None:
     # For HAS_BITS the first is the mask, the second what has to come of it.
     comparison = _Comparison(place, test.value, value, value)
     _check(library.seccomp_rule_add_array(context, action, number, 1, ctypes.byref(comparison)))
-
-
-def install(program: bytes) -> None:
-    """Put an exported filter on the calling process and all that come from it, for good.
-
-    They cannot gain privileges by executing a file any more either: without that the kernel
-    takes filters from root alone. Raises ``OSError``.
-    """
-    if ctypes.CDLL(None).prctl(_PR_SET_NO_NEW_PRIVS, *map(ctypes.c_ulong, (1, 0, 0, 0))) != 0:
-        raise OSError(errno.EINVAL, "prctl: no_new_privs")
-    buffer = ctypes.create_string_buffer(program, len(program))
-    set_seccomp_filter(len(program) // _INSTRUCTION_BYTES, ctypes.addressof(buffer))
 
 
 def _check(result: int) -> None:

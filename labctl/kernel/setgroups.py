@@ -5,7 +5,6 @@ A user namespace that an ordinary user maps alone may not set supplementary grou
 it could be: tcpdump is one of them. A seccomp filter answers the call in the kernel's place.
 """
 
-import ctypes
 import os
 import struct
 
@@ -44,5 +43,4 @@ def pretend_setgroups() -> None:
             (_RETURN, 0, 0, _ALLOW),
         )
     )
-    buffer = ctypes.create_string_buffer(program, len(program))
-    set_seccomp_filter(len(program) // 8, ctypes.addressof(buffer))
+    set_seccomp_filter(program)

@@ -10,7 +10,6 @@ and the rest are its own, made by bubblewrap (bwrap(1)). Three ways, by what the
   way, with that one capability; where there is no other user, as the lab's root without all others.
 """
 
-import json
 import os
 import sys
 from collections.abc import Iterator, Mapping, Sequence
@@ -18,8 +17,8 @@ from typing import NamedTuple
 
 from labctl.errors import LabError
 from labctl.kernel import seccomp
-from labctl.programs import forbidden
-from labctl.programs.confine import RECIPE_VARIABLE
+from labctl.programs import confine, forbidden
+from labctl.programs.confine import RECIPE_VARIABLE, to_variable
 from labctl.programs.interpreter import Interpreter, interpreter
 from labctl.programs.sandbox_tools import find_tools
 from labctl.programs.sandbox_tools import why_no_sandbox as why_no_sandbox
@@ -114,8 +113,8 @@ def sandboxed(argv: Sequence[str], sandbox: Sandbox) -> tuple[list[str], dict[st
             *(word for pair in sandbox.environment.items() for word in ("--setenv", *pair)),
         ],
         "files": _accounts(_uid(sandbox)),
-        "outer_filter": _encoded(forbidden.EVERYWHERE),
-        "inner_filter": _encoded(forbidden.INSIDE),
+        "outer_filter": seccomp.export(forbidden.EVERYWHERE),
+        "inner_filter": seccomp.export(forbidden.INSIDE),
         "environment": _environment(python),
     }
     command = [
@@ -126,8 +125,9 @@ def sandboxed(argv: Sequence[str], sandbox: Sandbox) -> tuple[list[str], dict[st
     ]
     package = os.path.dirname(_package())
     return (
-        [sys.executable, "-m", "labctl.programs.confine", *command],
-        {RECIPE_VARIABLE: json.dumps(recipe), "PYTHONPATH": package, "PATH": _PATH},
+        # Without `site`, and nothing from the folder that the file is in.
+        [sys.executable, "-S", "-P", confine.__file__, *command],
+        {RECIPE_VARIABLE: to_variable(recipe), "PYTHONPATH": package, "PATH": _PATH},
     )
 
 
@@ -281,7 +281,3 @@ def _environment(python: Interpreter) -> dict[str, str]:
         "PYTHONDONTWRITEBYTECODE": "1",
         **({"LD_LIBRARY_PATH": f"{python.mounted_on}/lib"} if python.has_library else {}),
     }
-
-
-def _encoded(refusals: seccomp.Filter) -> str:
-    return seccomp.export(refusals).hex()

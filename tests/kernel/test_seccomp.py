@@ -11,8 +11,10 @@ from tests.checkers import CHECKOUT
 
 INSTALL = """
 import errno, os, socket, sys
-from labctl.kernel.seccomp import Argument, Compare, Refusal, export, install
-install(export({refusals}))
+from labctl.kernel.namespaces import forbid_new_privileges, set_seccomp_filter
+from labctl.kernel.seccomp import Argument, Compare, Refusal, export
+forbid_new_privileges()
+set_seccomp_filter(export({refusals}))
 def outcome(act):
     try:
         act()

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from labctl.programs.confine import RECIPE_VARIABLE, SETUP_FAILED
+from labctl.programs.confine import RECIPE_VARIABLE, SETUP_FAILED, from_variable, to_variable
 from labctl.programs.sandbox import Limits, Sandbox, sandboxed
 from tests.checkers import CHECKOUT
 
@@ -96,8 +96,8 @@ def test_the_environment_is_clean(tmp_path: Path) -> None:
 def test_a_sandbox_that_cannot_be_made_is_told_from_a_program_that_fails(tmp_path: Path) -> None:
     sandbox = Sandbox(str(tmp_path), is_rootless=True, uid=0)
     _, environment = sandboxed(("true",), sandbox)
-    recipe = json.loads(environment[RECIPE_VARIABLE]) | {"bwrap": "/no/such/bwrap"}
-    done = _run(tmp_path, "true", change={RECIPE_VARIABLE: json.dumps(recipe)})
+    recipe = from_variable(environment[RECIPE_VARIABLE]) | {"bwrap": "/no/such/bwrap"}
+    done = _run(tmp_path, "true", change={RECIPE_VARIABLE: to_variable(recipe)})
 
     assert done.returncode == SETUP_FAILED
     assert done.stderr.startswith("labctl: the sandbox cannot be made: ")

@@ -1,6 +1,5 @@
 """What a sandbox is made of; tests/programs/test_sandbox_attacks.py says what it keeps in."""
 
-import json
 import os
 import shutil
 import signal
@@ -14,7 +13,7 @@ import pytest
 from labctl.errors import LabError
 from labctl.kernel.control import Control
 from labctl.programs import interpreter
-from labctl.programs.confine import RECIPE_VARIABLE
+from labctl.programs.confine import RECIPE_VARIABLE, from_variable
 from labctl.programs.logs import read_log
 from labctl.programs.sandbox import (
     MIB,
@@ -71,7 +70,7 @@ def test_a_submission_that_the_lab_does_not_see_is_an_error() -> None:
 
 def _options(sandbox: Sandbox) -> list[str]:
     _, environment = sandboxed(["true"], sandbox)
-    options = json.loads(environment[RECIPE_VARIABLE])["options"]
+    options = from_variable(environment[RECIPE_VARIABLE])["options"]
     assert isinstance(options, list)
     return options
 
