@@ -30,6 +30,10 @@ class Family(NamedTuple):
     unreachable: int
     marks: tuple[tuple[int, str], ...]
     """Codes of unreachable and how they are to be printed."""
+    other_mark: tuple[int, str]
+    """One more."""
+    port_code: int
+    """The code that says: this is the host."""
 
 
 IPV4 = Family(
@@ -44,6 +48,8 @@ IPV4 = Family(
     11,
     3,
     ((1, "!H"), (13, "!X"), (10, "!10")),
+    (2, "!P"),
+    3,
 )
 IPV6 = Family(
     "IPv6",
@@ -57,6 +63,8 @@ IPV6 = Family(
     3,
     1,
     ((3, "!H"), (1, "!X"), (5, "!5")),
+    (6, "!6"),
+    4,
 )
 FAMILIES = {"IPv4": IPV4, "IPv6": IPV6}
 

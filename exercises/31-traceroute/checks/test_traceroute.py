@@ -3,6 +3,7 @@
 import random
 import re
 import socket
+import time
 
 import chain
 import pytest
@@ -16,6 +17,7 @@ from labctl.testing import (
     expect,
     expect_equal,
     unmet,
+    until,
 )
 
 PATIENT_MS = "20000"
@@ -26,6 +28,12 @@ SHORT_MS = "60"
 
 FAIR_MS = str(int(200 * WITHIN_S))
 """For what does not come, where what does come has to come in this time."""
+
+LATE_MS = 50
+"""After which an answer of the check's own comes."""
+
+LOOK_S = 1.0
+"""How long to look for a program that waits: one that looks again and again never does."""
 
 LINE = "the TTL, then for each of the three probes ADDRESS=MICROSECONDS with a mark, or *"
 QUOTED = (
@@ -214,16 +222,76 @@ def test_the_end_of_the_way_is_marked(lab: Lab, submission: Submission, name: st
     expect_equal(hop(program, 2, hint), [f"{family.hops[1]}!N"] * 3, "TTL 2, without a route", hint)
     program.expect_exit(3, hint=hint)
 
+    unreachable, router = family.unreachable, family.hops[1]
+    answers = [(unreachable, code) for code, _ in family.marks]
+    wanted = [f"{router}{mark}" for _, mark in family.marks]
+    expect_last_line(lab, submission, family, answers, wanted, 3, hint)
+    code, mark = family.other_mark
+    answers = [(unreachable, code), (unreachable, family.port_code), (family.exceeded, 0)]
+    wanted = [f"{router}{mark}", router, router]
+    hint = "what any of the three says counts: it ends there, with 0 if one said port unreachable"
+    expect_last_line(lab, submission, family, answers, wanted, 0, hint)
+
+
+def expect_last_line(
+    lab: Lab,
+    submission: Submission,
+    family: Family,
+    answers: list[tuple[int, int]],
+    wanted: list[str],
+    exit_status: int,
+    hint: str,
+) -> None:
+    """Trace a way of which r2 answers the first three probes as told; there it has to end."""
     before = len(chain.probes(lab, family))
     with lab.faults({"r1->client": [{"drop": {"match": family.silenced.format(family.hops[0])}}]}):
         program = start(submission, family.hops[-1])
         router = Router(lab, family, "r2")
-        for number, (code, _) in enumerate(family.marks, start=1):
+        for number, (kind, code) in enumerate(answers, start=1):
             probe = chain.probe(lab, family, before + number, program)
-            router.send(family.unreachable, code, probe.quoted())
-        wanted = [f"{family.hops[1]}{mark}" for _, mark in family.marks]
+            router.send(kind, code, probe.quoted())
         expect_equal(hop(program, 1, hint), wanted, "TTL 1, answered by the check", hint)
-        program.expect_exit(3, hint=hint)
+        program.expect_exit(exit_status, hint=hint)
+    expect_equal(len(program.stdout.splitlines()), 1, "lines", hint)
+
+
+def be_late(program: Program) -> None:
+    """Let some time go by from when the program waits: it has looked at its clock before."""
+    until(program.is_asleep, LOOK_S)
+    waits_since = time.monotonic()
+    until(lambda: time.monotonic() >= waits_since + LATE_MS / 1000, WITHIN_S)
+
+
+@pytest.mark.needs("test_the_way_is_found_up_to_the_host")
+@pytest.mark.points(1)
+def test_a_line_is_told_at_once(lab: Lab, submission: Submission) -> None:
+    """a line is told before the next TTL is waited for, and its times are microseconds"""
+    silenced = {"drop": {"match": IPV4.silenced.format(IPV4.hops[0])}}
+    hint = "write and flush the line of a TTL before you wait for an answer to the next one"
+    with lab.faults({"r1->client": [silenced], "r1->r2": [{"drop": {"match": IPV4.probes}}]}):
+        started = time.monotonic()
+        program = start(submission, IPV4.hops[-1], hops=2)
+        router = Router(lab, IPV4, "r2")
+        for number in (1, 2, 3):
+            probe = chain.probe(lab, IPV4, number, program)
+            if number == 1:
+                be_late(program)
+            router.send(IPV4.exceeded, 0, probe.quoted())
+        # Of TTL 2 it hears nothing, for longer than the check waits here.
+        said = hop(program, 1, hint)
+        most = int((time.monotonic() - started) * 10**6)
+        chain.probe(lab, IPV4, 4, program)
+        until(lambda: lab.packets(IPV4.probes, sent_by="r1"), WITHIN_S)
+    expect_equal(said, [IPV4.hops[1]] * 3, "TTL 1, answered by the check", QUOTED)
+    took = int(program.stdout.split(b"=")[1].split()[0])
+    # Half of it, should the program's clock be set right in the meantime.
+    expect(
+        LATE_MS * 1000 // 2 <= took <= most,
+        expected=f"about {LATE_MS * 1000} for the first probe, answered {LATE_MS} ms later; not "
+        f"more than {most}, the time since the program was started",
+        actual=str(took),
+        hint="microseconds: seconds times 1 000 000, nanoseconds by 1000",
+    )
 
 
 @pytest.mark.needs("test_there_are_three_probes_for_each_ttl")

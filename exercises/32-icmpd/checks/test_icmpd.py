@@ -22,6 +22,7 @@ from labctl.testing import (
     expect_equal,
     machine_error,
     unmet,
+    until,
 )
 
 SERVER = "10.0.1.1"
@@ -155,11 +156,14 @@ def test_what_is_no_bound_udp_socket_is_refused(lab: Lab, submission: Submission
     good.register()
     node = lab["client1"]
     listener = node.listen(0)
+    ipv6 = node.socket(socket.AF_INET6, socket.SOCK_DGRAM)
+    ipv6.bind(("::", 0))
     for what, fds in (
         (
             "a UDP socket that is not bound",
             [node.socket(socket.AF_INET, socket.SOCK_DGRAM).fileno()],
         ),
+        ("an IPv6 UDP socket", [ipv6.fileno()]),
         ("a TCP socket", [listener.socket.fileno()]),
         ("two sockets", [good.udp.fileno(), good.udp.fileno()]),
         ("no socket", []),
@@ -171,7 +175,7 @@ def test_what_is_no_bound_udp_socket_is_refused(lab: Lab, submission: Submission
             f"verdict about {what}",
             "ask the socket itself: SO_DOMAIN, SO_TYPE and getsockname(); then send EINVAL and close",
         )
-        expect_closed(connection)
+        expect_closed(connection, "EINVAL")
 
     # The end of a pipe: it is closed if the other end says so.
     reading, writing = os.pipe()
@@ -202,7 +206,7 @@ def test_what_is_no_bound_udp_socket_is_refused(lab: Lab, submission: Submission
     good.expect_report(refused(SERVER, CLOSED), "the others are served on, whatever one does")
 
 
-def expect_closed(connection: socket.socket) -> None:
+def expect_closed(connection: socket.socket, behind: str) -> None:
     connection.settimeout(WITHIN_S)
     try:
         rest = connection.recv(64)
@@ -211,7 +215,21 @@ def expect_closed(connection: socket.socket) -> None:
     except ConnectionResetError:
         rest = b""
     if rest:
-        unmet("after EINVAL the daemon closes the connection", "it stays", "send(), then close()")
+        unmet(f"after {behind} the daemon closes the connection", "it stays", "close() ends it")
+
+
+@pytest.mark.needs("test_each_failed_datagram_is_reported")
+@pytest.mark.points(1)
+def test_a_second_message_ends_the_client(lab: Lab, submission: Submission) -> None:
+    """a second message ends the client that sent it, and no other"""
+    submission.start("client1", "icmpd", NAME)
+    client, other = Client(lab), Client(lab)
+    client.register()
+    other.register()
+    client.connection.send(b"\0")
+    expect_closed(client.connection, "a second message")
+    other.send(SERVER, CLOSED)
+    other.expect_report(refused(SERVER, CLOSED), "the others are served on, whatever one does")
 
 
 @pytest.mark.needs("test_each_failed_datagram_is_reported")
@@ -236,6 +254,12 @@ def test_one_who_does_not_read_holds_up_nobody(lab: Lab, submission: Submission)
         # It comes behind them: with its report, the daemon has been through with all of them.
         other.send("127.0.0.1", ALSO_CLOSED)
         other.expect_report(refused("127.0.0.1", ALSO_CLOSED), hint)
+    # It reads at last. What did not fit is lost, and nothing else.
+    while unread_bytes(lazy.connection):
+        lazy.connection.recv(65536)
+    lazy.send("127.0.0.1", ALSO_CLOSED)
+    hint = "EAGAIN is no reason to close: the client has lost this report, and gets the next"
+    lazy.expect_report(refused("127.0.0.1", ALSO_CLOSED), hint)
 
 
 def unread_bytes(connection: socket.socket) -> int:
@@ -291,6 +315,28 @@ def test_the_client_prints_what_it_is_told(
     expect(
         re.match(rb"error: \w+: ", ended.stderr),
         expected="on stderr: error: recv: …",
+        actual=f"on stderr: {ended.stderr.decode(errors='backslashreplace') or 'nothing'}",
+        hint="one line that says what failed",
+    )
+
+
+@pytest.mark.needs("test_the_client_prints_what_it_is_told")
+@pytest.mark.points(1)
+def test_the_client_takes_no_for_an_answer(lab: Lab, submission: Submission) -> None:
+    """udp_probe is not ready before its socket is taken, and a refusal is an error"""
+    daemon = icmpd1.Daemon(lab)
+    program = submission.start("client1", "udp_probe", NAME, ready=False)
+    connection, theirs = daemon.accept()
+    hint = "receive the verdict, and look at it, before you print READY"
+    with connection, theirs:
+        connection.send(icmpd1.VERDICT.pack(errno.EINVAL))
+        # The connection stays open: the verdict alone has to end it.
+        until(lambda: program.stdout or not program.is_running(), WITHIN_S)
+        expect_equal(program.stdout, b"", "stdout, after the daemon has answered EINVAL", hint)
+        ended = program.expect_exit(1, hint=hint)
+    expect(
+        ended.stderr.startswith(b"error: "),
+        expected="on stderr: error: …",
         actual=f"on stderr: {ended.stderr.decode(errors='backslashreplace') or 'nothing'}",
         hint="one line that says what failed",
     )

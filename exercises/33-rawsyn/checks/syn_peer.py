@@ -99,15 +99,16 @@ class Answerer:
         port_by: int = 0,
         to_by: int = 0,
         options: bytes = b"",
+        size: int = 20,
     ) -> None:
         """Send an answer to a SYN, with what is wrong in it, if anything is."""
         ports = syn.port + port_by, syn.source_port + to_by
         numbers = 1000, (syn.seq + acknowledged) % 2**32
         fields = (*ports, *numbers, 5 << 4, flags, 1024)
         total = tcp_sum(source, syn.source, TCP.pack(*fields, 0, 0))
-        segment = TCP.pack(*fields, total, 0)
-        size = 20 + len(options)
+        segment = TCP.pack(*fields, total, 0)[:size]
+        words = 5 + len(options) // 4
         # The kernel fills in the length, the identification and the checksum of the header.
-        header = struct.pack("!BBHHHBBH", 4 << 4 | size // 4, 0, 0, 0, 0, 64, 6, 0)
+        header = struct.pack("!BBHHHBBH", 4 << 4 | words, 0, 0, 0, 0, 64, 6, 0)
         addresses = socket.inet_aton(source) + socket.inet_aton(syn.source)
         self.socket.sendto(header + addresses + options + segment, (syn.source, 0))

@@ -36,6 +36,9 @@ from labctl.testing import (
 PATIENT = ("-n", "1", "-W", "20000")
 """Much longer than any check waits for what should come."""
 
+TRIES, WAIT_MS = 20, 30
+"""For what does not come; with -W ignored it would take longer than a check waits."""
+
 LAYOUT = "the table in README.md has every field of the segment"
 LINE = "`port=N open`, `port=N closed` or `port=N filtered`, as soon as it is known"
 
@@ -143,21 +146,63 @@ def test_all_ports_at_once(lab: Lab, submission: Submission) -> None:
     program.expect_exit(0, hint="every port is known: there is nothing more to wait for")
 
 
+@pytest.mark.needs("test_all_ports_at_once")
+@pytest.mark.points(1)
+def test_numbers_and_source_ports(lab: Lab, submission: Submission) -> None:
+    """each port has a number of its own, and each run one source port of its own"""
+    silence(lab["client2"], 7001)
+    silence(lab["client2"], 7002)
+    hint = "a random sequence number for each port; a source port that the kernel has chosen"
+    for runs in (1, 2):  # the second while the first goes on
+        start(submission, *PATIENT, TARGET, "7001,7002")
+        wait_for_syns(lab, 0, 2 * runs)
+        expect_equal(len(syns(lab)), 2 * runs, f"SYNs of {runs} runs for two ports each", hint)
+    seen = syns(lab)
+    sources = [sorted({syn.source_port for syn in run}) for run in (seen[:2], seen[2:])]
+    for run in sources:
+        expect_equal(len(run), 1, f"source ports of a run, which are {run}", hint)
+    expect(
+        sources[0] != sources[1],
+        expected="two runs at the same time have different source ports",
+        actual=f"both have {sources[0]}",
+        hint="keep a TCP socket bound to port 0 while you scan: nobody else gets its port",
+    )
+    expect_equal(len({syn.seq for syn in seen}), 4, "different sequence numbers in 4 SYNs", hint)
+
+
 @pytest.mark.needs("test_open_and_closed")
 @pytest.mark.points(1)
 def test_silence_is_filtered(lab: Lab, submission: Submission) -> None:
     """a silent port is asked again, as often as it was told, and then filtered"""
     silence(lab["client2"], 7001)
     silence(lab["client2"], 7002)
-    program = start(submission, "-n", "3", "-W", "30", TARGET, "7001")
+    program = start(submission, "-n", str(TRIES), "-W", str(WAIT_MS), TARGET, "7001")
     ended = program.end(hint="a deadline for each try; after the last one the port is filtered")
     hint = "-n says how often, the first time included; each is the same question, same number"
+    wait_for_syns(lab, 7001, TRIES)
     asked = syns(lab, 7001)
-    expect_equal(len(asked), 3, "SYNs to the silent port", hint)
+    expect_equal(len(asked), TRIES, "SYNs to the silent port", hint)
     expect_equal(len({syn.seq for syn in asked}), 1, "different sequence numbers in them", hint)
     said = ended.stdout.decode(errors="backslashreplace").splitlines()
     expect_equal(said, ["port=7001 filtered"], "the lines", LINE)
     expect_equal(ended.exit_status, 3, "exit status", "the host has not answered for any port: 3")
+    times = [each.time_ns for each in lab.packets(SYN_ONLY, received_by="client2")]
+    took_ms, wanted_ms = (times[-1] - times[0]) // 10**6, (TRIES - 1) * WAIT_MS
+    expect(
+        took_ms >= wanted_ms // 2,  # half, should somebody set the clock in the meantime
+        expected=f"{wanted_ms} ms from the first SYN to the last, with -n {TRIES} -W {WAIT_MS}",
+        actual=f"{took_ms} ms",
+        hint="-W is in milliseconds, and for each try",
+    )
+
+    program = start(submission, "-n", "3", "-W", "100", TARGET, "7001,7003")
+    ended = program.end(hint="a deadline for each try; after the last one the port is filtered")
+    # On a machine that stood still it may have come too late.
+    has_answered = b"port=7003 closed" in ended.stdout
+    hint = "one answer of the host is enough for exit status 0"
+    expect_equal(
+        ended.exit_status, 0 if has_answered else 3, "exit status: 7003 closed, 7001 silent", hint
+    )
 
     program = start(submission, "-n", "100", "-W", "100", TARGET, "7001,7002")
     Answerer(lab).segment(first_syn(lab, 7002, LINE), RST | ACK)
@@ -205,8 +250,15 @@ def test_a_refusal_by_a_router(lab: Lab, submission: Submission) -> None:
     other = bytes([quoted[at] ^ 1])
     refuse(3, 9, quoted[:at] + other + quoted[at + 1 :])  # somebody else's source port
     refuse(3, 10, quoted[:-1] + bytes([quoted[-1] ^ 1]))  # another sequence number
+    refuse(3, 11, quoted[:9] + b"\x11" + quoted[10:])  # UDP
+    refuse(3, 12, quoted[:16] + socket.inet_aton(ELSEWHERE) + quoted[20:])  # to another host
+    refuse(3, 14, quoted[: at + 2])  # cut
+    refuse(3, 15, b"")
     refuse(11, 0, quoted)  # time exceeded
-    refuse(3, 13, quoted)
+    # Options make a header longer; it says so itself.
+    total = struct.pack("!H", int.from_bytes(quoted[2:4], "big") + 4)
+    longer = bytes([quoted[0] + 1, quoted[1]]) + total + quoted[4:at] + b"\x01\x01\x01\x00"
+    refuse(3, 13, longer + quoted[at:])
     program.expect_line("port=7001 filtered code=13", hint=hint)
     program.expect_exit(3)
 
@@ -221,6 +273,7 @@ WRONG = {
     "a SYN, ACK from another port": "which port a segment is about, its source port says",
     "a SYN, ACK to another port": "a raw socket gets every segment that comes to the machine: the "
     "destination port has to be yours",
+    "a segment of 4 bytes": "look how long it is before you read its fields",
     "an ACK": "neither SYN nor RST: it tells nothing about the port",
 }
 
@@ -252,6 +305,8 @@ def test_only_its_own_answers_count(
             peer.segment(syn, SYN | ACK, port_by=9)
         case "a SYN, ACK to another port":
             peer.segment(syn, SYN | ACK, to_by=-1)
+        case "a segment of 4 bytes":
+            peer.segment(syn, SYN | ACK, size=4)
         case _:
             peer.segment(syn, ACK)
     # Another port first: of what came before, the program has taken what it takes.

@@ -26,13 +26,17 @@ from labctl.testing import (
     Program,
     Sighting,
     Submission,
+    Udp,
     expect,
     expect_equal,
+    machine_error,
     unmet,
     until,
 )
 
 END = "the last line on stderr is `captured=N received=N dropped=N`"
+
+SENT_AT_ONCE, MOST_SENT = 500, 20000
 
 
 def start(submission: Submission, *options: str) -> Program:
@@ -64,6 +68,20 @@ def said_at_the_end(program: Program, hint: str = "") -> tuple[int, int, int]:
     if not match:
         unmet(END, f"it is {last}", "SOL_PACKET, PACKET_STATISTICS has the last two")
     return int(match[1]), int(match[2]), int(match[3])
+
+
+def overflow(lab: Lab, client: Udp) -> None:
+    """Send frames until the socket of the frozen program has had no room for the last of them."""
+    queued = queued_bytes(lab)
+    for sent in range(SENT_AT_ONCE, MOST_SENT + 1, SENT_AT_ONCE):
+        for _ in range(SENT_AT_ONCE):
+            client.send(bytes(1000), to=(SERVER, PORT))
+        if not until(lambda sent=sent: len(seen(lab)) >= sent, WITHIN_S):
+            raise machine_error("frames of the check's own do not arrive", where="check")
+        before, queued = queued, queued_bytes(lab)
+        if queued == before:
+            return
+    raise machine_error(f"a socket's buffer has room for {MOST_SENT} frames", where="check")
 
 
 @pytest.mark.points(3)
@@ -130,7 +148,7 @@ def test_the_kernel_filters(lab: Lab, submission: Submission) -> None:
         queued_bytes(lab),
         expected="the 3 frames that match wait in the socket of the frozen program",
         actual="nothing waits there",
-        hint=hint,
+        hint=f"{hint}; read from the socket, without a ring (PACKET_RX_RING)",
     )
     program.thaw()
     captured, received, dropped = said_at_the_end(program)
@@ -208,12 +226,10 @@ def test_ctrl_c_loses_nothing(lab: Lab, submission: Submission) -> None:
 @pytest.mark.points(1)
 def test_what_did_not_fit_is_told(lab: Lab, submission: Submission) -> None:
     """what had no room in the socket's buffer is counted as dropped"""
-    program = start(submission)
+    program = start(submission, "-s", "60")
     client = lab["client1"].udp(bind=(CLIENT, 0))
     program.freeze()
-    for _ in range(1000):
-        client.send(bytes(1000), to=(SERVER, PORT))
-    until(lambda: len(seen(lab)) >= 1000, WITHIN_S)  # none comes when the program has ended
+    overflow(lab, client)
     program.thaw()
     captured, received, dropped = statistics(program)
     # The server's own answers, ICMP port unreachable, are no UDP.
@@ -222,8 +238,31 @@ def test_what_did_not_fit_is_told(lab: Lab, submission: Submission) -> None:
     expect_equal(captured, len(records(program.stdout, "the file")), "captured=", hint)
     expect(
         dropped,
-        expected="dropped= is more than 0: a stopped program reads nothing, and 1000 frames came",
+        expected="dropped= is more than 0: the socket of the stopped program was full, and more came",
         actual=f"captured={captured} received={received} dropped=0",
         hint=hint,
     )
     expect_equal(dropped, received - captured, "dropped=, which is received= less captured=", hint)
+
+
+@pytest.mark.needs("test_the_kernel_filters")
+@pytest.mark.points(1)
+def test_what_cannot_be_captured_is_told(submission: Submission) -> None:
+    """an interface or a filter that is none is told in one line, with exit status 1"""
+    for interface, text, wanted, hint in (
+        ("nosuch", FILTER, r"error: \w+: ENODEV\b", "look at what bind() and its like return"),
+        (INTERFACE, "x", "error: filter: ", "a filter is numbers"),
+        (INTERFACE, "2,6 0 0 0,", "error: filter: ", "it says 2 instructions, and has one"),
+        (INTERFACE, "1,21 0 5 0,", r"error: \w+: EINVAL\b", "this one jumps beyond its end"),
+    ):
+        what = f"`sniff {interface} {text}`"
+        program = submission.start(NODE, "sniff", interface, text, ready=False)
+        until(lambda program=program: program.stdout or not program.is_running(), WITHIN_S)
+        expect_equal(program.stdout, b"", f"stdout of {what}, which captures nothing", hint)
+        said = program.expect_exit(1, hint=hint).stderr.decode(errors="backslashreplace").strip()
+        expect(
+            re.match(wanted, said) and "\n" not in said,
+            expected=f"{what}: one line on stderr, as README.md has it",
+            actual=f"on stderr: {said or 'nothing'}",
+            hint=hint,
+        )

@@ -20,7 +20,13 @@ from framed_layers import (
     udp,
 )
 
-from labctl.testing import Lab, Program, Submission, expect_equal
+from labctl.testing import Lab, Program, Submission, expect, expect_equal, until
+
+MOST_BYTES = 262144
+"""Of a frame in a file."""
+
+LOOK_S = 1.0
+"""How long to look for a program that waits: one that looks again and again never does."""
 
 TABLE = "the table in README.md has the words of each header"
 
@@ -148,6 +154,37 @@ def test_ipv6(lab: Lab, submission: Submission, rng: random.Random) -> None:
     play(submission, frames, hint)
 
 
+@pytest.mark.needs("test_ipv6")
+@pytest.mark.points(1)
+def test_a_fragment_that_is_all(lab: Lab, submission: Submission, rng: random.Random) -> None:
+    """a fragment header of IPv6 with offset 0 and no more fragments says nothing"""
+    whole = Layer(struct.pack("!BBHI", 17, 0, 0, 7))
+    frames = [ipv6(44, whole, udp(rng, 16), rest=bytes(16))]
+    hint = "`frag=` is for an offset, or where more fragments come; this one is the whole packet"
+    play(submission, frames, hint)
+
+
+@pytest.mark.needs("test_ipv4")
+@pytest.mark.points(1)
+def test_pieces(lab: Lab, submission: Submission, rng: random.Random) -> None:
+    """a record that comes in pieces is told when all of it is there"""
+    program = start(submission)
+    frame = ipv4(17, udp(rng, 40), rest=bytes(40))
+    hint = "read() gives what is there, which may be less: read on until you have all of it"
+    for number, cut in enumerate((0, 7, 16, 30), 1):  # the first is whole
+        data = record(frame.data)
+        program.write(data[:cut], hint=hint)
+        until(program.is_asleep, LOOK_S)  # it has read that, and waits for more
+        program.write(data[cut:], hint=hint)
+        program.expect_line(f"{number} len={len(frame.data)} {frame.words()}", hint=hint)
+    # The longest one: more than a pipe has room for.
+    longest = ethernet(0x88CC, rest=bytes(MOST_BYTES - 14)).data
+    program.write(record(longest), hint=hint)
+    program.expect_line(f"5 len={MOST_BYTES} type=0x88cc", hint=hint)
+    program.end_input()
+    program.expect_exit(0, hint="at the end of the file the program ends")
+
+
 @pytest.mark.needs("test_lengths_inside_the_packet", "test_other_frames", "test_ipv6")
 @pytest.mark.points(2)
 def test_cut_frames(lab: Lab, submission: Submission, rng: random.Random) -> None:
@@ -219,6 +256,10 @@ def test_wrong_lengths(lab: Lab, submission: Submission, rng: random.Random) -> 
     program.expect_exit(0)
 
 
+NOT_WAITED_FOR = "a record of 262145 bytes", "a record of 4 GB"
+"""Where it ends without having all that the record says."""
+
+
 @pytest.mark.needs("test_ipv4")
 @pytest.mark.points(1)
 def test_files(lab: Lab, submission: Submission, rng: random.Random) -> None:
@@ -235,6 +276,7 @@ def test_files(lab: Lab, submission: Submission, rng: random.Random) -> None:
             ended = program.expect_exit(0, hint=hint)
             expect_equal(ended.stdout, line, "stdout", hint)
     good = file_header() + record(frame.data)
+    too_long = struct.pack("<IIII", 0, 0, MOST_BYTES + 1, MOST_BYTES + 1)
     huge = struct.pack("<IIII", 0, 0, 0xFFFFFFF0, 0xFFFFFFF0)
     cases = {
         "an empty file": (b"", b""),
@@ -242,6 +284,7 @@ def test_files(lab: Lab, submission: Submission, rng: random.Random) -> None:
         "a file of another link type": (file_header(link=101), b""),
         "a file that ends in a record's header": (good + bytes(7), line),
         "a file that ends in a frame": (good + record(frame.data)[:-1], line),
+        "a record of 262145 bytes": (good + too_long + bytes(100), line),
         "a record of 4 GB": (good + huge + bytes(100), line),
         "a record with more bytes than the frame had": (good + record(bytes(20), 19), line),
     }
@@ -249,8 +292,15 @@ def test_files(lab: Lab, submission: Submission, rng: random.Random) -> None:
         program = submission.start("host", "pktproc", ready=False)
         if data:
             program.write(data)
-        if what != "a record of 4 GB":  # there it ends without waiting for so much
+        if what not in NOT_WAITED_FOR:
             program.end_input()
-        hint = f"{what}: a line `error: …` on stderr, exit 1, after the frames before it"
+        hint = f"{what}: a line `error: read: …` on stderr, exit 1, after the frames before it"
         ended = program.expect_exit(1, hint=hint)
         expect_equal(ended.stdout, wanted, f"stdout for {what}", hint)
+        said = ended.stderr.decode(errors="backslashreplace").splitlines()
+        expect(
+            len(said) == 1 and said[0].startswith("error: read: "),
+            expected=f"one line on stderr for {what}: error: read: …",
+            actual=f"{len(said)} lines, the last of them: {said[-1]}" if said else "nothing",
+            hint=hint,
+        )
