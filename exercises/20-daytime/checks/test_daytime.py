@@ -1,6 +1,7 @@
 """Checks of daytime. The contract is in README.md."""
 
 import calendar
+import os
 import re
 import time
 from pathlib import Path
@@ -28,39 +29,58 @@ SERVERS = {"client1": ("10.0.1.1", PORT), "client2": ("10.0.2.1", PORT)}
 # ctime(3): the day of the month is padded with a blank.
 TEXT = re.compile(rb"[A-Z][a-z]{2} [A-Z][a-z]{2} [ 123]\d \d\d:\d\d:\d\d \d{4}\r\n")
 
+# A zone of the programs' own, which has no summer time: from the machine's table, which all
+# languages read, or else as POSIX writes it.
+ZONE = "Asia/Kolkata" if Path("/usr/share/zoneinfo/Asia/Kolkata").exists() else "IST-5:30"
+EAST_OF_UTC_S = 5 * 3600 + 1800
 FARTHEST_ZONE_S = 15 * 3600
+IN_ITS_ZONE = ("env", f"TZ={ZONE}")
 
 SUPERSERVER = Path(__file__).with_name("superserver.py").read_text()
 
 
-def start(submission: Submission) -> Program:
-    return submission.start("server", "daytime_server", "0.0.0.0", str(PORT))
+def start(submission: Submission, *, ready: bool = True) -> Program:
+    arguments = ("0.0.0.0", str(PORT))
+    return submission.start(
+        "server", "daytime_server", *arguments, ready=ready, through=IN_ITS_ZONE
+    )
 
 
 def start_under_inetd(submission: Submission) -> Program:
-    through = ("python3", "-c", SUPERSERVER, str(PORT))
+    through = (*IN_ITS_ZONE, "python3", "-c", SUPERSERVER, str(PORT))
     return submission.start("server", "daytime", through=through)
+
+
+def expect_text(client: Tcp, hint: str) -> int:
+    """Receive all up to FIN; return the time that it tells, as if it were UTC."""
+    said = client.everything(hint=hint)
+    expect(
+        TEXT.fullmatch(said),
+        expected=f"{there(time.time())!r} and CR LF, 26 bytes, then FIN",
+        actual=f"{said!r}",
+        hint="ctime(3) has the 24 characters, and LF behind them, which does not belong here",
+    )
+    return calendar.timegm(time.strptime(said.decode().strip(), "%a %b %d %H:%M:%S %Y"))
 
 
 def expect_the_time(client: Tcp, since: float, hint: str) -> None:
     """Receive all up to FIN, and compare it with the check's own clock."""
-    said = client.everything(hint=hint)
-    expect(
-        TEXT.fullmatch(said),
-        expected=f"{time.ctime()!r} and CR LF, 26 bytes, then FIN",
-        actual=f"{said!r}",
-        hint="ctime(3) has the 24 characters, and LF behind them, which does not belong here",
-    )
-    told = calendar.timegm(time.strptime(said.decode().strip(), "%a %b %d %H:%M:%S %Y"))
-    # Where the server thinks it is, is its own business; zones are multiples of a quarter. And
-    # time(2) has a clock that may be a tick behind: up to a second, where one ends in between.
+    told = expect_text(client, hint)
+    # Which zone it is has a check of its own; zones are multiples of a quarter. And time(2) has a
+    # clock that may be a tick behind: up to a second, where one ends in between.
     seconds = range(int(since) - 1, int(time.time()) + 1)
     expect(
         any((told - s) % 900 == 0 and abs(told - s) <= FARTHEST_ZONE_S for s in seconds),
-        expected=f"the local time, such as {time.ctime()}",
-        actual=said.decode().strip(),
-        hint="the time when the client has come, not when the server was started",
+        expected=f"the local time, such as {there(time.time())}",
+        actual=time.asctime(time.gmtime(told)),
+        hint="ask for the time when accept() has returned: that of the start, or of the client "
+        "before, is another one",
     )
+
+
+def there(seconds: float) -> str:
+    """Return what the program should tell."""
+    return time.asctime(time.gmtime(seconds + EAST_OF_UTC_S))
 
 
 def connections(lab: Lab, node: str) -> list[str]:
@@ -72,13 +92,32 @@ def connections(lab: Lab, node: str) -> list[str]:
 def test_the_time_is_told(lab: Lab, submission: Submission) -> None:
     """who connects is told the time, in 26 bytes, and then FIN comes"""
     start(submission)
-    for node in ("client1", "client2", "client1"):
+    started = int(time.time())
+    for node in ("client1", "client2", "client1", "client2"):
+        if node == "client2":
+            # Another time than that of the start, or of the client before.
+            until(lambda: time.time() >= started + 2, WITHIN_S)
         since = time.time()
         client = lab[node].connect(SERVERS[node])
         expect_the_time(
             client, since, "the client says nothing: send the text at once, and then close"
         )
         client.close()
+
+
+@pytest.mark.needs("test_the_time_is_told")
+@pytest.mark.points(0.5)
+def test_it_is_the_time_of_its_zone(lab: Lab, submission: Submission) -> None:
+    """the time is that of the server's zone"""
+    start(submission)
+    since = time.time()
+    told = expect_text(lab["client1"].connect(SERVERS["client1"]), "")
+    expect(
+        int(since) - 1 <= told - EAST_OF_UTC_S <= time.time(),
+        expected=f"with TZ={ZONE}: {there(since)}",
+        actual=time.asctime(time.gmtime(told)),
+        hint="ctime() and localtime() know the zone, gmtime() does not",
+    )
 
 
 @pytest.mark.needs("test_the_time_is_told")
@@ -139,19 +178,38 @@ def say_something(client: Tcp) -> None:
 def test_a_client_that_has_left_harms_nobody(lab: Lab, submission: Submission) -> None:
     """a client that has left before it was told harms nobody"""
     program = start(submission)
+    since = time.time()
+    first = lab["client1"].connect(SERVERS["client1"])
+    expect_the_time(first, since, "")
+    first.close()
+    before = open_files(program)
+    two_leave(lab, program)
+    two_leave(lab, program)
+    expect(
+        # The connection of who came last may be open until somebody else comes.
+        until(lambda: open_files(program) <= before + 1, WITHIN_S),
+        expected=f"{before} open descriptors, as before 4 clients have left",
+        actual=f"{open_files(program)}",
+        hint="close() the connection also where send() has failed",
+    )
+
+
+def two_leave(lab: Lab, program: Program) -> None:
+    """Have two clients connect and leave, and a third one be told the time."""
     program.freeze()
     since = time.time()
     for _ in range(2):
         lab["client1"].connect(SERVERS["client1"]).reset()
-    until(lambda: not connections(lab, "server"), WITHIN_S)
+    until(lambda: set(connections(lab, "server")) <= {"TIME-WAIT"}, WITHIN_S)
     other = lab["client2"].connect(SERVERS["client2"])
     program.thaw()
     hint = (
         "the connection is accepted, and send() fails with ECONNRESET or EPIPE: close this one and "
-        "take the next; in C, MSG_NOSIGNAL or no SIGPIPE"
+        "take the next; in C, MSG_NOSIGNAL or no SIGPIPE; what fails with EINTR is called again"
     )
     try:
         expect_the_time(other, since, hint)
+        other.close()
     finally:
         if not program.is_running():
             unmet(
@@ -159,6 +217,11 @@ def test_a_client_that_has_left_harms_nobody(lab: Lab, submission: Submission) -
                 f"it {program.how_it_ended()}",
                 hint,
             )
+
+
+def open_files(program: Program) -> int:
+    """Return how many descriptors the program has."""
+    return sum(len(os.listdir(f"/proc/{pid}/fd")) for pid in program.pids())
 
 
 @pytest.mark.needs("test_the_time_is_told")
@@ -184,7 +247,7 @@ def test_it_is_started_again_at_once(lab: Lab, submission: Submission) -> None:
         hint=hint,
     )
     program.kill()
-    again = submission.start("server", "daytime_server", "0.0.0.0", str(PORT), ready=False)
+    again = start(submission, ready=False)
     try:
         again.ready()
     except Unmet:
@@ -196,6 +259,23 @@ def test_it_is_started_again_at_once(lab: Lab, submission: Submission) -> None:
             "SO_REUSEADDR, before bind()",
         )
     expect_the_time(lab["client2"].connect(SERVERS["client2"]), since, "")
+
+
+@pytest.mark.needs("test_the_time_is_told")
+@pytest.mark.points(0.5)
+def test_a_second_one_is_refused(lab: Lab, submission: Submission) -> None:
+    """a second one beside it is refused with EADDRINUSE"""
+    start(submission)
+    second = start(submission, ready=False)
+    hint = "SO_REUSEADDR is for what was left behind; SO_REUSEPORT would share the port with a live one"
+    ended = second.expect_exit(1, hint=hint)
+    said = ended.stderr.decode(errors="backslashreplace").strip().splitlines()
+    expect(
+        any(line.startswith(("error: bind: EADDRINUSE", "error: listen: EADDR")) for line in said),
+        expected="a line `error: bind: EADDRINUSE (…)` on stderr",
+        actual=f"the last line is: {said[-1]}" if said else "nothing on stderr",
+        hint=hint,
+    )
 
 
 @pytest.mark.points(2)

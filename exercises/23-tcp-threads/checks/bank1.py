@@ -20,6 +20,8 @@ ACCOUNTS = 100
 START = 1000
 TOTAL = ACCOUNTS * START
 
+AFTER_A_STOP = "Or recv() has failed with EINTR, after SIGCONT (SO_RCVTIMEO): make it again"
+
 
 def start(submission: Submission, *, clients: int = 16, wait_ms: int = 60000) -> Program:
     options = ("-n", str(clients), "-t", str(wait_ms))
@@ -81,6 +83,6 @@ def wait_until_there(client: Tcp) -> None:
 def expect_oks(client: Tcp, count: int, hint: str) -> None:
     for number in range(count):
         what = f"answer {number + 1} of {count}"
-        said = client.line(expected=what, hint=hint)
+        said = client.line(expected=what, hint=f"{hint}. {AFTER_A_STOP}")
         if said != b"OK":
             unmet(f'{what}: "OK"', f"{said[:60]!r}", hint)

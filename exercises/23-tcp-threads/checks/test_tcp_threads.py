@@ -45,14 +45,63 @@ def test_requests_are_answered(lab: Lab, submission: Submission) -> None:
 
 
 @pytest.mark.needs("test_requests_are_answered")
+@pytest.mark.points(1)
+def test_a_request_comes_in_pieces(lab: Lab, submission: Submission) -> None:
+    """a request may come in pieces, and with the beginning of the next"""
+    program = bank1.start(submission)
+    [client] = served(lab, 1)
+    hint = "recv() returns what is there: keep what is left over, and add to it, until there is LF"
+
+    def send_piece(piece: bytes) -> None:
+        """Send it, and wait until the program has taken it by itself."""
+        client.send(piece, hint=hint)
+        bank1.wait_until_there(client)
+        until(program.is_asleep, WITHIN_S)
+
+    send_piece(b"MOVE 0 1")
+    ask(client, b" 5", b"OK", hint)
+    send_piece(b"MOVE 0 1 1\nMO")
+    expect_equal(client.line(hint=hint), b"OK", 'the answer to "MOVE 0 1 1"', hint)
+    ask(client, b"VE 0 1 1", b"OK", hint)
+    expect_equal(balances(client, hint)[:2], [START - 7, START + 7], "accounts 0 and 1", hint)
+
+
+@pytest.mark.needs("test_requests_are_answered")
+@pytest.mark.points(1)
+def test_a_number_is_all_digits(lab: Lab, submission: Submission) -> None:
+    """a word too many, or a number that is not all digits or too large, is an error"""
+    bank1.start(submission)
+    [client] = served(lab, 1)
+    for bad in (
+        b"MOVE 0 1 x",
+        b"MOVE 0 1 1x",
+        b"MOVE 0 1x 1",
+        b"MOVE 0 1 1000001",
+        b"MOVE 0 1 1 1",
+        b"LIST x",
+    ):
+        hint = (
+            "atoi() makes 1 of 1x, and 0 of x: strtol() says where it has stopped; count the words"
+        )
+        client.send(bad + b"\n")
+        said = client.line(expected=f'an answer to "{bad.decode()}"', hint=hint)
+        expect(
+            said.startswith(b"ERR"),
+            expected=f'"ERR …" for "{bad.decode()}"',
+            actual=f"{said[:60]!r}",
+            hint=hint,
+        )
+
+
+@pytest.mark.needs("test_requests_are_answered")
 @pytest.mark.points(2)
 def test_each_client_has_a_thread_until_it_leaves(lab: Lab, submission: Submission) -> None:
     """each client has a thread until it leaves, however it does that"""
     program = bank1.start(submission)
-    before = program.threads()
-    clients = bank1.connect(lab, 6)
-    for client in clients:
-        ask(client, b"MOVE 1 2 1", b"OK")
+    # Some start the thread that accepts after READY: once a client is served, it is there.
+    clients = served(lab, 1)
+    before = program.threads() - 1
+    clients += served(lab, 5)
     hint = "one thread accepts; each client that it accepts gets a thread of the same process"
     expect_equal(program.threads() - before, 6, "threads more with 6 clients", hint)
     expect_equal(len(program.pids()), 1, "processes with 6 clients", hint)
@@ -205,8 +254,9 @@ def test_a_client_that_does_not_read_holds_up_nobody(lab: Lab, submission: Submi
 def test_one_too_many_is_told(lab: Lab, submission: Submission) -> None:
     """one client too many is told so at once, and the place of whoever leaves is free again"""
     program = bank1.start(submission, clients=3)
-    before = program.threads()
-    clients = served(lab, 3)
+    clients = served(lab, 1)
+    before = program.threads() - 1
+    clients += served(lab, 2)
     hint = "accept it, send BUSY, close it; no thread is needed for that"
     for leaves in ("FIN", "RST", "QUIT"):
         for _ in range(3):
@@ -255,12 +305,11 @@ def expect_place(lab: Lab, left_by: str) -> Tcp:
 def test_a_silent_client_is_closed(lab: Lab, submission: Submission) -> None:
     """a client that is silent for too long is closed, and its place is free"""
     program = bank1.start(submission, clients=1, wait_ms=300)
-    before = program.threads()
     [silent] = bank1.connect(lab, 1)
     hint = "a timeout for recv(): settimeout(), SO_RCVTIMEO or poll()"
     silent.expect_end(hint=hint)
-    # The place is free when the thread has gone, a moment after its FIN.
-    until(lambda: program.threads() <= before, WITHIN_S)
+    # The place is free a moment after FIN: when no thread has anything left to do.
+    until(program.is_asleep, WITHIN_S)
     # What is there before the thread looks is never late.
     program.freeze()
     [other] = bank1.connect(lab, 1)

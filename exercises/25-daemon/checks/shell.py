@@ -1,13 +1,15 @@
 """What the program is started from, inside of its sandbox: a shell with a terminal of its own.
 
 Not imported: the check hands this text to the interpreter there, with the program and its
-arguments behind. It prints ``exit STATUS`` when the program has ended, then stays until its input
-ends. It has what a daemon lets go of: a terminal, a folder, a umask and an open file.
+arguments behind. It prints ``exit STATUS`` when the program has ended and ``terminal TEXT`` with
+what that has printed, then stays until its input ends. It has what a daemon lets go of: a terminal,
+a folder, a umask, an open file, and one with the highest number there can be.
 """
 
 import ctypes
 import fcntl
 import os
+import resource
 import signal
 import sys
 import termios
@@ -15,6 +17,8 @@ from contextlib import suppress
 
 UMASK = 0o027
 OPEN_FILE = 9
+MANY_FILES = 4096
+PROMPT = b"$ "
 PR_SET_CHILD_SUBREAPER = 36
 
 for number in signal.valid_signals() - {signal.SIGKILL, signal.SIGSTOP}:
@@ -28,6 +32,8 @@ keyboard, terminal = os.openpty()
 fcntl.ioctl(terminal, termios.TIOCSCTTY, 0)
 os.umask(UMASK)
 os.dup2(os.open("/dev/zero", os.O_RDONLY), OPEN_FILE)
+limit, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+os.dup2(OPEN_FILE, (MANY_FILES if limit == resource.RLIM_INFINITY else min(limit, MANY_FILES)) - 1)
 
 child = os.fork()
 if not child:
@@ -41,6 +47,12 @@ signal.signal(signal.SIGTTOU, signal.SIG_IGN)
 os.tcsetpgrp(terminal, child)
 _, status = os.waitpid(child, 0)
 print("exit", os.waitstatus_to_exitcode(status), flush=True)
+# All that was printed is there once what is written behind it is.
+os.write(terminal, PROMPT)
+printed = b""
+while not printed.endswith(PROMPT):
+    printed += os.read(keyboard, 4096)
+print("terminal", ascii(printed.removesuffix(PROMPT).decode(errors="replace")), flush=True)
 # Nobody stays a zombie.
 signal.signal(signal.SIGCHLD, signal.SIG_IGN)
 with suppress(ChildProcessError):

@@ -40,6 +40,30 @@ def test_the_shell_goes_on(submission: Submission) -> None:
 
 
 @pytest.mark.needs("test_the_shell_goes_on")
+@pytest.mark.points(0.5)
+def test_nothing_is_printed(submission: Submission) -> None:
+    """where all goes well nothing is printed"""
+    shell, _ = daemon(submission)
+    printed = shell.line(expected="what the program has printed")
+    hint = "the exit status says that all is well; messages are for what is not"
+    expect_equal(printed, "terminal ''", "what was printed to the terminal (stdout)", hint)
+    expect_equal(shell.stderr, b"", "stderr", hint)
+
+
+@pytest.mark.needs("test_the_shell_goes_on")
+@pytest.mark.points(0.5)
+def test_the_command_has_options_of_its_own(submission: Submission) -> None:
+    """what stands behind the command belongs to it, options too"""
+    shell = start(submission, "0", "sh", "-c", f"exec {' '.join(COMMAND)}")
+    hint = (
+        "FLAGS and COMMAND are the first two arguments: leave the rest as it is; getopt() and "
+        "argparse look for options in all of it"
+    )
+    expect_equal(returned(shell, hint), "exit 0", "how it ends", hint)
+    daemon_of(shell)
+
+
+@pytest.mark.needs("test_the_shell_goes_on")
 @pytest.mark.points(1.5)
 def test_the_daemon_has_no_terminal(submission: Submission) -> None:
     """the daemon is in another session, and has no terminal"""
@@ -103,7 +127,7 @@ def test_nothing_is_open_but_dev_null(submission: Submission) -> None:
 
 @pytest.mark.needs("test_nothing_is_open_but_dev_null", "test_folder_and_umask")
 @pytest.mark.points(1)
-@pytest.mark.parametrize("flags", ["01", "02", "04", "06", "010", "017"])
+@pytest.mark.parametrize("flags", ["01", "02", "04", "06", "010", "017", "10"])
 def test_each_flag_leaves_one_thing_undone(submission: Submission, flags: str) -> None:
     """each flag leaves one thing undone, and nothing else"""
     _, found = daemon(submission, flags)

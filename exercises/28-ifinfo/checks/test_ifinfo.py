@@ -99,17 +99,18 @@ def test_an_interface_that_is_down_is_listed(lab: Lab, submission: Submission) -
 @pytest.mark.needs("test_the_interfaces_are_as_they_are")
 @pytest.mark.points(1)
 def test_what_has_changed_is_told(lab: Lab, submission: Submission, rng: random.Random) -> None:
-    """what is changed shows: MTU, MAC address, and whether somebody is at the other end"""
+    """what is changed shows: MTU, MAC address, flags, and whether somebody is at the other end"""
     mac = ":".join(["02", *(f"{rng.randrange(256):02x}" for _ in range(5))])
     mtu = rng.randrange(1300, 1500)
     change(lab, "client1", "link", "set", "veth_c1", "mtu", str(mtu), "address", mac)
-    change(lab, "client1", "link", "set", "veth_c1", "promisc", "on")
+    for flag in (("promisc", "on"), ("allmulticast", "on"), ("arp", "off")):
+        change(lab, "client1", "link", "set", "veth_c1", *flag)
     change(lab, "server", "link", "set", "veth_srv_c1", "down")
     if not until(lambda: "RUNNING" not in interfaces.flags(lab["client1"], "veth_c1"), WITHIN_S):
         raise machine_error("the interface goes on RUNNING without its peer", where="check")
     hint = (
         "ask the kernel each time; UP says that somebody has switched it on, RUNNING that it can "
-        "carry packets"
+        "carry packets; each flag of the table is printed where it is set"
     )
     expect_links(printed_and_true(lab, submission, "client1", hint), hint)
 
@@ -135,3 +136,11 @@ def test_one_can_be_named(lab: Lab, submission: Submission) -> None:
             actual=f"exit status {ended.exit_status}; stderr: {said or 'nothing'}",
             hint="compare whole names; strncpy() cuts, and leaves no zero at the end",
         )
+
+
+@pytest.mark.needs("test_one_can_be_named", "test_every_address_is_listed")
+@pytest.mark.points(0.5)
+def test_one_that_is_named_has_its_addresses(lab: Lab, submission: Submission) -> None:
+    """an interface that is named is shown with its addresses"""
+    hint = "after its line come those of its addresses, as in the list of all"
+    expect_addresses(printed_and_true(lab, submission, "server", hint, "veth_srv_c2"), hint)

@@ -91,7 +91,7 @@ def packet(
     return with_field(header, 10, header_sum) + data
 
 
-def udp_of_sum_zero(ends: Ends, rng: random.Random) -> bytes:
-    """Return UDP data whose sum comes out as zero, by the choice of its last two bytes."""
-    data = data_of(UDP, rng.randbytes(10) + b"\0\0")
-    return data[:-2] + struct.pack("!H", data_sum(ends, UDP, data))
+def of_sum_zero(ends: Ends, protocol: int, rng: random.Random) -> bytes:
+    """Return data whose sum comes out as zero, by the choice of its last two bytes."""
+    data = data_of(protocol, rng.randbytes(10) + b"\0\0")
+    return data[:-2] + struct.pack("!H", data_sum(ends, protocol, data))

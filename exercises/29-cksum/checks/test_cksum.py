@@ -1,13 +1,13 @@
 """Checks of cksum. The contract is in README.md."""
 
-import itertools
 import random
 import socket
-from collections.abc import Callable
 
 import pytest
+from cksum_kernel import counter, sender
 from cksum_packets import (
     DONT_FRAGMENT,
+    FIELD,
     ICMP,
     ICMPV6,
     IPV4,
@@ -19,8 +19,8 @@ from cksum_packets import (
     Ends,
     checksum,
     data_of,
+    of_sum_zero,
     packet,
-    udp_of_sum_zero,
     with_field,
 )
 
@@ -162,8 +162,14 @@ def test_what_is_not_summed(lab: Lab, submission: Submission, rng: random.Random
         "the checksum is over the whole datagram, and a fragment is not all of it: more fragments "
         "(0x2000) or an offset (0x1fff) in bytes 6 and 7; don't fragment (0x4000) makes none"
     )
-    for fragment in (MORE_FRAGMENTS, 185, MORE_FRAGMENTS | 185):
-        right = packet(IPV4, UDP, data, fragment=fragment, data_field=0xABCD)
+    # The UDP header of a first fragment has the length of all, and a last one may have few bytes.
+    fragments = {
+        MORE_FRAGMENTS: with_field(data, 4, len(data) + 1480),
+        MORE_FRAGMENTS | 185: data,
+        370: rng.randbytes(3),
+    }
+    for fragment, part in fragments.items():
+        right = packet(IPV4, UDP, part, fragment=fragment, data_field=0xABCD)
         given = with_field(right, 10, 0)
         expect_filled(program, right, given, f"a fragment ({fragment:#06x})", hint)
         expect_answer(
@@ -180,7 +186,7 @@ def test_what_is_not_summed(lab: Lab, submission: Submission, rng: random.Random
 def test_udp_has_no_sum_of_zero(lab: Lab, submission: Submission, rng: random.Random) -> None:
     """a UDP checksum of zero says that there is none, so a sum of zero is sent as ffff"""
     program = start(submission)
-    data = udp_of_sum_zero(IPV4, rng)
+    data = of_sum_zero(IPV4, UDP, rng)
     given = packet(IPV4, UDP, data, data_field=0, header_sum=0)
     hint = "UDP alone: where the sum comes out as 0, the field gets 0xffff, the other zero"
     expect_filled(program, packet(IPV4, UDP, data), given, "UDP whose sum is zero", hint)
@@ -197,6 +203,10 @@ def test_udp_has_no_sum_of_zero(lab: Lab, submission: Submission, rng: random.Ra
     expect_answer(
         program, f"check {tcp.hex()}", "header=ok data=bad", "`check` of TCP with 0", hint
     )
+    for protocol in (TCP, ICMP):
+        right = packet(IPV4, protocol, of_sum_zero(IPV4, protocol, rng))
+        given = with_field(right, 20 + FIELD[protocol], 0xBEEF)
+        expect_filled(program, right, given, f"{NAMES[protocol]} whose sum is zero", hint)
 
 
 @pytest.mark.needs("test_the_data_is_filled_in")
@@ -218,6 +228,8 @@ def test_ipv6(lab: Lab, submission: Submission, rng: random.Random, protocol: in
         expect_answer(
             program, f"check {right.hex()}", "header=- data=ok", f"`check` of {what}", hint
         )
+        padding = rng.randbytes(5)
+        expect_filled(program, right + padding, given + padding, f"{what} and padding", hint)
         wrong = bytearray(right)
         wrong[23] ^= 1  # of the source address
         expect_answer(
@@ -233,6 +245,48 @@ def test_ipv6(lab: Lab, submission: Submission, rng: random.Random, protocol: in
         expect_answer(
             program, f"check {without.hex()}", "header=- data=bad", "`check` of UDP with 0", hint
         )
+
+
+@pytest.mark.needs("test_udp_has_no_sum_of_zero", "test_ipv6")
+@pytest.mark.points(0.5)
+def test_udp_over_ipv6_has_no_sum_of_zero(
+    lab: Lab, submission: Submission, rng: random.Random
+) -> None:
+    """over IPv6, too, a sum of zero is sent as ffff"""
+    right = packet(IPV6, UDP, of_sum_zero(IPV6, UDP, rng))
+    given = with_field(right, 40 + FIELD[UDP], 0xBEEF)
+    hint = "a UDP checksum of 0 is a wrong one there, so the other zero, 0xffff, is needed as well"
+    expect_filled(start(submission), right, given, "UDP whose sum is zero, over IPv6", hint)
+
+
+@pytest.mark.needs("test_ipv6")
+@pytest.mark.points(0.5)
+def test_icmp_is_of_ipv4_and_icmpv6_of_ipv6(
+    lab: Lab, submission: Submission, rng: random.Random
+) -> None:
+    """of ICMPv6 in IPv4, and of ICMP in IPv6, no checksum is known"""
+    program = start(submission)
+    hint = "1 is ICMP in IPv4 only, and 58 is ICMPv6 in IPv6 only"
+    for ends, protocol, header in ((IPV4, ICMPV6, "ok"), (IPV6, ICMP, "-")):
+        right = packet(ends, protocol, rng.randbytes(30), data_field=0xBEEF)
+        what = f"protocol {protocol} over {'IPv6' if ends.is_ipv6 else 'IPv4'}"
+        expect_filled(program, right, right, what, hint)
+        expect_answer(
+            program, f"check {right.hex()}", f"header={header} data=-", f"`check` of {what}", hint
+        )
+
+
+@pytest.mark.needs("test_the_sum_of_any_bytes")
+@pytest.mark.points(0.5)
+def test_the_longest_line(lab: Lab, submission: Submission, rng: random.Random) -> None:
+    """65535 bytes come in one line"""
+    program = start(submission)
+    data = rng.randbytes(65535)
+    hint = "a line has two digits for each byte, so it is longer than 128 KiB: getline()"
+    # Not by ask(): a failure would show the line.
+    program.write(b"sum %s\n" % data.hex().encode(), hint=hint)
+    said = program.line(expected="the sum of 65535 bytes", hint=hint)
+    expect_equal(said, f"{checksum(data):04x}", "the sum of 65535 bytes", hint)
 
 
 @pytest.mark.needs("test_the_data_is_filled_in")
@@ -252,6 +306,7 @@ def test_what_is_no_packet(lab: Lab, submission: Submission, rng: random.Random)
         "a packet without its last byte": tcp[:-1],
         "a UDP length that differs from the data's": with_field(udp, 24, 19),
         "a UDP header of 7 bytes": packet(IPV4, UDP, bytes(7), data_field=0),
+        "an ICMP message of 7 bytes": packet(IPV4, ICMP, bytes(7)),
         "a TCP header of 19 bytes": with_field(tcp[:39], 2, 39),
         "an IPv6 header of 39 bytes": packet(IPV6, UDP, b"", data_field=0)[:39],
         "an IPv6 packet without its last byte": packet(IPV6, TCP, data_of(TCP, b""))[:-1],
@@ -336,29 +391,3 @@ def test_the_kernel_agrees(lab: Lab, submission: Submission, rng: random.Random,
 
 def has_answered(lab: Lab, match: str) -> bool:
     return bool(until(lambda: lab.packets(match, sent_by="server"), WITHIN_S))
-
-
-def sender(lab: Lab, ends: Ends) -> Callable[[bytes], object]:
-    """Return what sends a packet from client1 to the server, with an Ethernet header before it."""
-    # A socket that is bound to an interface has its Ethernet address in its name.
-    with lab["server"].socket(socket.AF_PACKET, socket.SOCK_DGRAM) as there:
-        there.bind(("veth_srv_c1", 0))
-        mac = there.getsockname()[4]
-    sock = lab["client1"].socket(socket.AF_PACKET, socket.SOCK_DGRAM)
-    kind = 0x86DD if ends.is_ipv6 else 0x0800
-    return lambda data: sock.sendto(data, ("veth_c1", kind, 0, 0, mac))
-
-
-def counter(lab: Lab, name: str) -> int:
-    """Return a counter of the server's kernel, by the name that nstat has for it."""
-    said = lab["server"].run("cat", "/proc/net/snmp", "/proc/net/snmp6").stdout.decode()
-    lines = [line.split() for line in said.splitlines()]
-    found: dict[str, int] = {}
-    for first, second in itertools.pairwise(lines):
-        if first[0].endswith(":") and first[0] == second[0] and second[1].lstrip("-").isdigit():
-            found |= {
-                first[0][:-1] + key: int(value)
-                for key, value in zip(first[1:], second[1:], strict=True)
-            }
-    found |= {line[0]: int(line[1]) for line in lines if len(line) == 2 and line[1].isdigit()}
-    return found[name]

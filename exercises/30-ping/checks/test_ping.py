@@ -9,7 +9,8 @@ import time
 
 import echo_peer
 import pytest
-from echo_peer import DATA_BYTES, ECHO, FAMILIES, IPV4, IPV6, Family, Peer, Request
+from echo_peer import DATA_BYTES, ECHO, FAMILIES, IPV4, IPV6, Peer
+from wrong_answers import BY_ROUTER, HINTS, NEVER_SENT, OF_IPV4, WRONG, wrong_answer
 
 from labctl.testing import (
     WITHIN_S,
@@ -32,8 +33,15 @@ LINE = "numbers in decimal, one blank between the words, a line for each answer,
 both_families = pytest.mark.parametrize("name", list(FAMILIES))
 
 
-def start(submission: Submission, count: int, target: str, wait_ms: str = PATIENT_MS) -> Program:
-    arguments = ("-c", str(count), "-i", "5", "-W", wait_ms, target)
+def start(
+    submission: Submission,
+    count: int,
+    target: str,
+    *,
+    wait_ms: str = PATIENT_MS,
+    interval_ms: str = "5",
+) -> Program:
+    arguments = ("-c", str(count), "-i", interval_ms, "-W", wait_ms, target)
     return submission.start("client1", "icmp_ping", *arguments, ready=False)
 
 
@@ -95,6 +103,45 @@ def test_the_requests_are_as_they_should_be(lab: Lab, submission: Submission, na
     )
     program.expect_exit(0, hint="the kernel there replies to each, so it ends at once: 0")
     expect_equal(len(seen()), 3, f"echo requests ({name}) on the wire", "-c says how many")
+
+
+@pytest.mark.needs("test_the_requests_are_as_they_should_be")
+@pytest.mark.points(1)
+def test_a_request_waits_until_it_is_due(lab: Lab, submission: Submission) -> None:
+    """a request waits until it is due, -i milliseconds after the one before"""
+    peer = Peer(lab, IPV4)
+    program = start(submission, 2, IPV4.target, interval_ms="60000")
+    peer.request()
+    # Once it sleeps it has sent all that it sends at once; the other one is due in a minute.
+    until(program.is_asleep, WITHIN_S)
+    expect_equal(
+        len(lab.packets(IPV4.pings, sent_by="client1")),
+        1,
+        "echo requests on the wire, of 2 with -i 60000, when the program waits",
+        "wait for answers until the next request is due: poll() or select() with the time that is "
+        "left",
+    )
+
+
+@pytest.mark.needs("test_the_requests_are_as_they_should_be")
+@pytest.mark.points(1)
+def test_each_run_has_an_identifier_of_its_own(lab: Lab, submission: Submission) -> None:
+    """each run has an identifier of its own"""
+    for _ in range(3):
+        began_s = int(time.time())
+        start(submission, 1, IPV4.target).expect_exit(0)
+    # With the time in seconds as its seed a generator may give the same until that is over.
+    until(lambda: int(time.time()) > began_s, WITHIN_S)
+    start(submission, 1, IPV4.target).expect_exit(0)
+    sent = lab.packets(IPV4.pings, sent_by="client1")
+    packets = [sighting.frame[14:] for sighting in sent]
+    identifiers = [ECHO.unpack_from(packet, packet[0] % 16 * 4)[3] for packet in packets]
+    expect(
+        len(set(identifiers)) > 1,
+        expected="different identifiers in four runs",
+        actual=f"in turn {', '.join(map(str, identifiers))}",
+        hint="the pid is the same in each container, as here: take 16 random bits (getrandom())",
+    )
 
 
 @pytest.mark.needs("test_the_requests_are_as_they_should_be")
@@ -168,10 +215,9 @@ def test_only_its_own_replies_count(lab: Lab, submission: Submission, name: str)
     program = start(submission, len(WRONG) + 1, family.target)
     asked = peer.requests(len(WRONG) + 1)
     for request, wrong in zip(asked, WRONG, strict=False):
-        if wrong == "a reply whose checksum is wrong" and family is IPV6:
-            continue  # a raw socket of IPv6 cannot send one, and none gets one
-        by_router = wrong in (FROM_ELSEWHERE, *WRONG_ERRORS)
-        peer.send(wrong_answer(family, request, wrong), by_router=by_router)
+        if wrong in OF_IPV4 and family is IPV6:
+            continue
+        peer.send(wrong_answer(family, request, wrong), by_router=wrong in BY_ROUTER)
 
     last = asked[-1]
     hint = "compare type, identifier, sequence number and sender; in an error, what it quotes"
@@ -182,8 +228,8 @@ def test_only_its_own_replies_count(lab: Lab, submission: Submission, name: str)
     peer.reply(last)
     said = program.line(expected=f"the line `reply seq={last.seq} …`", hint=hint)
     seq = re.match(r"\w+ seq=(\d+) ", said)
-    if seq and int(seq[1]) < len(WRONG):
-        wrong = WRONG[int(seq[1])]
+    if seq and int(seq[1]) % NEVER_SENT < len(WRONG):
+        wrong = WRONG[int(seq[1]) % NEVER_SENT]
         unmet(f"nothing is printed about {wrong}", f"the program prints `{said}`", HINTS[wrong])
     expect(
         said.startswith(f"reply seq={last.seq} "),
@@ -196,68 +242,6 @@ def test_only_its_own_replies_count(lab: Lab, submission: Submission, name: str)
         told = Told(program, f"reply seq={request.seq} …", hint)
         expect_equal((told.word, told.seq), ("reply", request.seq), "the line says", hint)
     program.expect_exit(0, hint="every request has its reply: there is nothing more to wait for")
-
-
-FROM_ELSEWHERE = "a reply from another address"
-WRONG_ERRORS = (
-    "an error about somebody else's ping",
-    "an error about a UDP datagram",
-    "an error about a ping to another address",
-    "an error that quotes 10 bytes only",
-)
-HINTS = {
-    "a reply with another identifier": "every raw socket gets every message: the identifier says "
-    "whose it is",
-    "a reply whose checksum is wrong": "the kernel gives a raw IPv4 socket its copy before it looks "
-    "at the checksum: compute it yourself; over a message that is right it comes out as 0",
-    FROM_ELSEWHERE: "the sender has to be ADDRESS; compare the bytes, not the text",
-    "a reply with 4 bytes of data": "look at the length before you read 8 bytes of time",
-    "an echo request": "look at the type: the request is another one than the reply",
-    "a message of 4 bytes": "look at the length before you read the header",
-    **dict.fromkeys(
-        WRONG_ERRORS,
-        "an error quotes the packet that it is about: its IP header (protocol, destination) and 8 "
-        "bytes of its ICMP header (type, identifier); all of them have to be yours",
-    ),
-}
-WRONG = list(HINTS)
-
-
-def wrong_answer(family: Family, asked: Request, wrong: str) -> bytes:
-    """Return a message that looks like an answer to the request, and is none."""
-    echo, error = echo_peer.echo_message, echo_peer.error_message
-    identifier, seq, data, quoted = asked
-    kind, code = family.errors[0]
-    addresses_at, protocol_at = (8, 6) if family is IPV6 else (12, 9)
-    header = len(quoted) - 8
-    match wrong:
-        case "a reply with another identifier":
-            return echo(family, family.reply, identifier ^ 0x0101, seq, data)
-        case "a reply whose checksum is wrong":
-            good = echo(family, family.reply, identifier, seq, data)
-            return good[:-1] + bytes([good[-1] ^ 0x10])
-        case "a reply with 4 bytes of data":
-            return echo(family, family.reply, identifier, seq, data[:4])
-        case "an echo request":
-            return echo(family, family.request, identifier, seq, data)
-        case "a message of 4 bytes":
-            return echo_peer.message(family, family.reply, 0, b"")
-        case "an error about somebody else's ping":
-            other = struct.pack("!HH", identifier ^ 0x0101, seq)
-            return error(family, kind, code, quoted[:-4] + other)
-        case "an error about a UDP datagram":
-            udp = quoted[:protocol_at] + b"\x11" + quoted[protocol_at + 1 :]
-            return error(family, kind, code, udp)
-        case "an error about a ping to another address":
-            # Source and destination change places.
-            half = (header - addresses_at) // 2
-            ends = quoted[addresses_at:header]
-            swapped = quoted[:addresses_at] + ends[half:] + ends[:half] + quoted[header:]
-            return error(family, kind, code, swapped)
-        case "an error that quotes 10 bytes only":
-            return error(family, kind, code, quoted[:10])
-        case _:  # good, but for who sends it
-            return echo(family, family.reply, identifier, seq, data)
 
 
 @pytest.mark.needs("test_the_requests_are_as_they_should_be")
@@ -286,6 +270,21 @@ def test_errors_are_told(lab: Lab, submission: Submission, name: str) -> None:
         program.expect_line(wanted, hint=hint)
     program.expect_line(f"sent={len(asked)} received=0 errors={len(asked)} dup=0", hint=LINE)
     program.expect_exit(3, hint="nobody replied: 3")
+
+    program = start(submission, 2, family.target)
+    first, second = peer.requests(2)
+    peer.send(echo_peer.error_message(family, kind, code, first.quoted), by_router=True)
+    peer.reply(second)
+    hint = "one request has an error, the other one a reply: somebody replied, so exit 0"
+    lines = [program.line(expected="a line for each answer", hint=hint) for _ in range(3)]
+    wanted = "sent=2 received=1 errors=1 dup=0 rtt_us="
+    expect(
+        lines[-1].startswith(wanted),
+        expected=f"in the end the line `{wanted}…`",
+        actual=f"the line `{lines[-1]}`",
+        hint=hint,
+    )
+    program.expect_exit(0, hint=hint)
 
 
 @pytest.mark.needs("test_the_requests_are_as_they_should_be")
@@ -343,24 +342,24 @@ def test_the_kernel_keeps_back_what_is_not_wanted(lab: Lab, submission: Submissi
             seen.append(icmp[7])
     expect_equal(
         unread_bytes(lab, watching),
-        [0],
-        "bytes that wait in the program's socket (/proc/net/raw6) after two echo requests",
+        0,
+        "bytes that wait in the program's raw sockets (/proc/net/raw6) after two echo requests",
         "setsockopt(IPPROTO_ICMPV6, ICMP6_FILTER): 256 bits, one for each type, 1 keeps it out; "
         "replies (129) and errors (1 to 4) have to pass",
     )
     kind, code = IPV6.errors[0]
     peer.send(echo_peer.error_message(IPV6, kind, code, asked.quoted))
     expect(
-        until(lambda: unread_bytes(lab, watching) != [0], WITHIN_S),
+        until(lambda: unread_bytes(lab, watching), WITHIN_S),
         expected="an error about the request reaches the program's socket",
         actual="nothing waits there",
         hint="errors (types 1 to 4) and replies (129) have to pass the filter",
     )
 
 
-def unread_bytes(lab: Lab, own: socket.socket) -> list[int]:
-    """Return what waits in each raw IPv6 socket of client1 but the check's own."""
+def unread_bytes(lab: Lab, own: socket.socket) -> int:
+    """Return how much waits in the raw IPv6 sockets of client1 but the check's own."""
     inode = str(os.fstat(own.fileno()).st_ino)
     table = lab["client1"].run("cat", "/proc/net/raw6").stdout.decode().splitlines()[1:]
     rows = [line.split() for line in table]
-    return [int(row[4].partition(":")[2], 16) for row in rows if row[9] != inode]
+    return sum(int(row[4].partition(":")[2], 16) for row in rows if row[9] != inode)
