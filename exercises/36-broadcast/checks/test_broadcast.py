@@ -128,6 +128,34 @@ def test_other_datagrams_are_no_answers(
 
 
 @pytest.mark.needs("test_each_host_is_listed_once")
+@pytest.mark.points(1)
+def test_each_run_has_its_number_and_time(lab: Lab, submission: Submission) -> None:
+    """each run has a number of its own, and takes answers for as long as it was told"""
+    bob = bcast_time.host(lab, "bob")
+    numbers = set()
+    began_s = int(time.time())
+    for run in range(3):
+        if run == 2:
+            # A generator whose seed is the time in seconds may give the same until that is over.
+            until(lambda: int(time.time()) > began_s, WITHIN_S)
+        program = bcast_time.start(submission, "-t", LONG_MS)
+        asked = bcast_time.question(bob, program)
+        asked_s = time.monotonic()
+        numbers.add(asked.seq)
+    expect(
+        len(numbers) > 1,
+        expected="three runs with different seq",
+        actual=f"seq {asked.seq} in each of them",
+        hint="a random number: an answer to another run is none to this one",
+    )
+    # Longer than it waits without -t.
+    until(lambda: time.monotonic() > asked_s + 1.2, WITHIN_S)
+    bob.send(asked.answer(7), to=asked.sender)
+    hint = "-t says for how many milliseconds, here 20000; the answer came after 1200"
+    expect_listed(program, lab["bob"].address, 7, hint)
+
+
+@pytest.mark.needs("test_each_host_is_listed_once")
 @pytest.mark.points(2)
 @pytest.mark.parametrize("talks", [False, True], ids=["nobody answers", "one host goes on"])
 def test_it_ends_though_answers_go_on(lab: Lab, submission: Submission, talks: bool) -> None:
@@ -217,6 +245,8 @@ def test_what_came_in_time_counts(lab: Lab, submission: Submission, rng: random.
         is_held_up = has_read_all(lab, bob, asked)
         # Its time began before it read.
         over_at = time.monotonic() + wait_ms / 1000
+        for _ in range(20):
+            bob.send(b"no answer", to=asked.sender)
         carol.send(asked.answer(t_server), to=asked.sender)
         if is_held_up and time.time_ns() < request.time_ns + wait_ms * 10**6:
             break
@@ -245,7 +275,7 @@ def test_what_came_in_time_counts(lab: Lab, submission: Submission, rng: random.
         ],
         "the lines",
         "carol's answer was in the socket before the time was over, and the program looked late: "
-        "when the time is over do not wait any more, but read what is there",
+        "when the time is over do not wait any more, but read all that is there, up to 1000",
     )
 
 

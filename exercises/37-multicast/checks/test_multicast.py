@@ -1,6 +1,8 @@
 """Checks of multicast. The contract is in README.md."""
 
 import re
+import socket
+from contextlib import suppress
 
 import group_lab
 import pytest
@@ -58,6 +60,9 @@ def test_several_groups_on_one_port(lab: Lab, submission: Submission) -> None:
     for number, (who, group, ttl) in enumerate(sent):
         who.send(f"word {number}".encode(), to=(group, PORT))
         group_lab.expect_heard(program, f"word {number}", hint, sent_by=who, to=group, ttl=ttl)
+    alice.send(b"a\xff\x1bb", to=(GROUP, PORT))
+    hint = "a byte that does not print is printed as four characters: it could be for the terminal"
+    group_lab.expect_heard(program, r"a\xff\x1bb", hint, sent_by=alice, to=GROUP, ttl=1)
 
 
 @pytest.mark.needs("test_only_members_hear")
@@ -70,12 +75,14 @@ def test_what_others_joined_is_not_heard(lab: Lab, submission: Submission) -> No
     alice = group_lab.sender(lab, "alice")
     alice.send(b"of a group that another program has joined", to=(OTHER, PORT))
     alice.send(b"for this host alone", to=(lab["bob"].address, PORT))
+    alice.socket.setsockopt(socket.SOL_SOCKET, socket.SO_BROADCAST, 1)
+    alice.send(b"for every host", to=("10.0.0.255", PORT))
     alice.send(b"of our group", to=(GROUP, PORT))
     group_lab.expect_heard(
         program,
         "of our group",
         "a socket gets every group that its host has joined, whoever did (IP_MULTICAST_ALL), and "
-        "unicast too: print what is for a group of yours",
+        "unicast and broadcast too: print what is for a group of yours",
     )
 
 
@@ -136,6 +143,10 @@ def test_a_failed_command_is_answered(lab: Lab, submission: Submission) -> None:
         )
     group_lab.sender(lab, "alice").send(b"still here", to=(GROUP, PORT))
     group_lab.expect_heard(program, "still here", "a failed command changes nothing")
+    hint = "one read() may give several lines: poll() does not tell of one that you have read"
+    program.write(f"join {OTHER}\njoin {THIRD}\n".encode())
+    program.expect_line(f"joined {OTHER}", hint=hint)
+    program.expect_line(f"joined {THIRD}", hint=hint)
 
 
 def send(lab: Lab, submission: Submission, text: bytes, *options: str) -> None:
@@ -167,6 +178,40 @@ def test_each_line_goes_to_the_group_once(lab: Lab, submission: Submission) -> N
     hint = "the switch copies the frame for all; IP_MULTICAST_IF, or bind() to SOURCE"
     expect_equal(
         len(sent), 2, "frames from 10.0.0.1 to the group's address 01:00:5e:01:02:03", hint
+    )
+
+
+@pytest.mark.needs("test_each_line_goes_to_the_group_once")
+@pytest.mark.points(1)
+def test_each_line_goes_as_it_is_at_once(lab: Lab, submission: Submission) -> None:
+    """each line is sent as it is, blank or empty, and when it is typed"""
+    bob = group_lab.member(lab, "bob", GROUP)
+    program = start_sender(lab, submission)
+    hint = "take off the LF and nothing else; do not wait for the end of the input"
+    for line in (b" one ", b"", b"two"):
+        program.write(line + b"\n")
+        got = bob.receive(expected=f"a datagram with {line!r}", hint=hint)
+        expect_equal(got, line, "what a member gets", hint)
+    program.end_input()
+    program.expect_exit(0, hint="at the end of the input it ends")
+
+
+@pytest.mark.needs("test_each_line_goes_to_the_group_once")
+@pytest.mark.points(1)
+def test_a_group_out_of_reach_is_told(lab: Lab, submission: Submission) -> None:
+    """without a way to the group the sender says so, and ends with exit status 1"""
+    arguments = (GROUP, str(PORT))  # without -s: alice has no default route
+    program = submission.start("alice", "group_sender", *arguments, ready=False)
+    with suppress(Unmet):  # it may have ended: connect() is as good as sendto()
+        program.write(b"to nobody\n")
+    program.end_input()
+    ended = program.expect_exit(1, hint="a call that fails: one line on stderr, exit status 1")
+    said = ended.stderr.decode(errors="backslashreplace").strip()
+    expect(
+        re.fullmatch(r"error: \w+: ENETUNREACH\b.*", said),
+        expected="on stderr: error: sendto: ENETUNREACH (…)",
+        actual=f"on stderr: {said or 'nothing'}",
+        hint="one line with the call that failed and the name of errno",
     )
 
 

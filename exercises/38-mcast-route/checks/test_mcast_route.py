@@ -1,6 +1,7 @@
 """Checks of mcast-route. The contract is in README.md."""
 
 import re
+import socket
 
 import mroute
 import pytest
@@ -71,6 +72,9 @@ def test_the_other_source_is_not_heard(lab: Lab, submission: Submission) -> None
     source2.send(b"of source2", to=(GROUP, PORT))
     mroute.expect_forwarded(lab, "source2", 1)
     source1.send(b"for this host alone", to=(lab["receiver"].address, PORT))
+    neighbour = lab["router"].udp()
+    neighbour.socket.setsockopt(socket.SOL_SOCKET, socket.SO_BROADCAST, 1)
+    neighbour.send(b"for every host", to=("10.0.3.255", PORT))
     source1.send(b"of source1", to=(GROUP, PORT))
     hint = (
         "the host gets both, since the other program wants both; the filter of your socket lets one "
@@ -105,8 +109,9 @@ def test_two_sources_then_one(lab: Lab, submission: Submission) -> None:
     tell(program, f"leave {GROUP} {ONE}")
     source1.send(b"c", to=(GROUP, PORT))
     mroute.expect_forwarded(lab, "source1", 2)
-    source2.send(b"d", to=(GROUP, PORT))
-    expect_heard(program, "d", source2, hint)
+    source2.send(b"d\xff", to=(GROUP, PORT))
+    hint += "; a byte that does not print is printed as four characters"
+    expect_heard(program, r"d\xff", source2, hint)
 
 
 @pytest.mark.needs("test_one_source_is_heard_across_the_router")
@@ -160,3 +165,5 @@ def test_what_the_kernel_refuses_is_answered(lab: Lab, submission: Submission) -
             hint=hint,
         )
     tell(program, f"leave {GROUP} {ONE}")
+    program.end_input()
+    program.expect_exit(0, hint="read() gives nothing: the end of the input, exit status 0")

@@ -3,9 +3,10 @@
 import re
 import struct
 import time
+from itertools import pairwise
 from typing import NamedTuple
 
-from labctl.testing import WITHIN_S, Address, Program, Udp, expect, expect_equal, unmet
+from labctl.testing import WITHIN_S, Address, Program, Udp, expect, expect_equal, unmet, until
 
 PORT = 1230
 SERVER = ("10.0.1.1", PORT)
@@ -69,6 +70,25 @@ def request(server: Udp) -> Request:
     expect_equal(len(datagram), 48, "bytes in the request", LAYOUT)
     first, *_, transmit = PACKET.unpack(datagram)
     return Request(first, transmit, sender, datagram)
+
+
+def longest_pause_s(server: Udp, client: Program, wait_s: float) -> float:
+    """Send what is no answer until the program ends; return the longest time without one."""
+    asked = request(server)
+    times = [asked.transmit]
+
+    def sends_once_more() -> bool:
+        server.send(bytes(47), to=asked.sender)
+        times.append(now())
+        return not client.is_running()
+
+    expect(
+        until(sends_once_more, wait_s + WITHIN_S),
+        expected=f"the program ends {wait_s * 1000:.0f} ms after its request",
+        actual=f"{wait_s + WITHIN_S:g} s later, in which short packets went on, it is running",
+        hint="one deadline: each time wait for what is left of MS, also after what is no answer",
+    )
+    return max(after - before for before, after in pairwise(times)) / SECOND
 
 
 def said(program: Program, hint: str, within_s: float = WITHIN_S) -> Said:

@@ -138,10 +138,11 @@ def test_forged_answers_are_passed_over(lab: Lab, submission: Submission) -> Non
     lab["server"].udp(bind=("0.0.0.0", 0)).send(forged, to=asked.sender)  # of another port
 
     receive = ntp_wire.now() + 300 * SECOND
-    server.send(asked.answer(receive, receive), to=asked.sender)
+    authenticated = asked.answer(receive, receive) + bytes(20)
+    server.send(authenticated, to=asked.sender)
     hint = (
-        "48 bytes, mode 4, version 4, the originate timestamp is your transmit timestamp, leap is "
-        "not 3, stratum at most 15, transmit not 0, and from the port that was asked"
+        "48 bytes at least, mode 4, version 4, the originate timestamp is your transmit timestamp, "
+        "leap is not 3, stratum at most 15, transmit not 0, and from the port that was asked"
     )
     try:
         line = ntp_wire.said(client, hint)
@@ -149,6 +150,22 @@ def test_forged_answers_are_passed_over(lab: Lab, submission: Submission) -> Non
         raise Unmet(error.expected, error.actual, hint) from None
     there = microseconds(receive - asked.transmit)
     ntp_wire.expect_close(line.offset_us + line.delay_us / 2, there, "offset + delay/2", hint)
+
+
+@pytest.mark.needs("test_the_client_asks_in_mode_3")
+@pytest.mark.points(1)
+def test_it_ends_without_an_answer(lab: Lab, submission: Submission) -> None:
+    """without an answer it ends when its time is over, and with exit status 4 where nobody is"""
+    client = start_client(submission)
+    client.expect_exit(4, hint="ECONNREFUSED from recv(): nobody has the port, exit status 4")
+    server = lab["server"].udp(bind=("0.0.0.0", PORT))
+    for wait_s in (0.3, 1.0, 3.0):  # more where the machine makes pauses
+        client = start_client(submission, f"{wait_s * 1000:.0f}")
+        if ntp_wire.longest_pause_s(server, client, wait_s) < wait_s / 2:
+            break
+    else:
+        raise machine_error(f"no {wait_s} s in which the check could send all the time")
+    client.expect_exit(3, hint="no answer: exit status 3")
 
 
 @pytest.mark.needs("test_the_client_asks_in_mode_3")
@@ -204,11 +221,20 @@ def test_a_broadcast_tells_the_time(lab: Lab, submission: Submission) -> None:
     ahead = 77 * SECOND
     base = ntp_wire.Request(0x23, 0, ("10.0.1.255", PORT), b"")
     wrong = ntp_wire.now() + 5000 * SECOND
-    server.send(base.answer(wrong, wrong), to=base.sender)  # mode 4: an answer to somebody else
+    for none in (
+        base.answer(wrong, wrong),  # mode 4: an answer to somebody else
+        base.answer(wrong, wrong, first=0xE5),
+        base.answer(wrong, wrong, first=0x25, stratum=16),
+        base.answer(wrong, 0, first=0x25),
+    ):
+        server.send(none, to=base.sender)
     earliest = ntp_wire.now()
     told = base.answer(0, earliest + ahead, first=0x25, originate=0, root_dispersion=2**15)
     server.send(told, to=base.sender)
-    hint = "mode 5, no originate timestamp: offset = T3-T4, and delay 0, since nobody knows it"
+    hint = (
+        "mode 5, leap not 3, stratum at most 15, transmit not 0, but no originate timestamp: "
+        "offset = T3-T4, and delay 0, since nobody knows it"
+    )
     line = ntp_wire.said(client, hint)
     latest = ntp_wire.now()
     expect_equal(line.delay_us, 0, "delay_us=", hint)
@@ -223,9 +249,17 @@ def test_a_broadcast_tells_the_time(lab: Lab, submission: Submission) -> None:
     expect_equal(lab.packets("udp", sent_by="client1"), [], "packets of the client", hint)
 
 
-def ask(client: Udp, first: int = 0x23, transmit: int = 1, poll: int = 0) -> bytes:
+def ask(
+    client: Udp,
+    first: int = 0x23,
+    transmit: int = 1,
+    poll: int = 0,
+    *,
+    behind: bytes = b"",
+    port: int = PORT,
+) -> bytes:
     request = PACKET.pack(first, 0, poll, 0, 0, 0, bytes(4), 0, 0, 0, transmit)
-    client.send(request, to=SERVER)
+    client.send(request + behind, to=(SERVER[0], port))
     return client.receive(expected="an answer", hint="recvfrom() says who asked")
 
 
@@ -270,13 +304,34 @@ def test_only_questions_are_answered(lab: Lab, submission: Submission) -> None:
         b"",
         bytes(47),
         bytes(48),
-        *(bytes([first]) + bytes(47) for first in (0x24, 0x25)),
+        *(bytes([first]) + bytes(47) for first in (0x24, 0x25, 0x03)),
     ):
         client.send(wrong, to=SERVER)
     answer = ask(client, transmit=99)
     originate = PACKET.unpack(answer)[8] if len(answer) == 48 else None
-    hint = "48 bytes at least, and mode 3: an answer to an answer would be answered, without end"
+    hint = (
+        "48 bytes at least, mode 3 and version not 0: an answer to an answer would be answered, "
+        "without end"
+    )
     expect_equal(originate, 99, "originate timestamp of the first answer that comes", hint)
+
+
+@pytest.mark.needs("test_the_server_answers")
+@pytest.mark.points(1)
+def test_each_field_of_the_answer(lab: Lab, submission: Submission) -> None:
+    """each field of the answer is as in the table, in every answer, also to a longer request"""
+    submission.start("server", "sntp_server", "0.0.0.0", str(PORT))
+    submission.start("server", "sntp_server", "0.0.0.0", str(PORT + 1), "-d", "1")
+    client = lab["client1"].udp()
+    mac = bytes(20)  # what follows in a request with a key
+    answers = [ask(client, behind=mac), ask(client, behind=mac), ask(client, port=PORT + 1)]
+    expect_equal([len(answer) for answer in answers], [48] * 3, "bytes in the answers", LAYOUT)
+    first, second, few = map(PACKET.unpack, answers)
+    expect_equal((first[3], first[6]), (-20, b"LOCL"), "precision and reference identifier", LAYOUT)
+    hint = "the reference timestamp is when the server started, whoever asks"
+    expect_equal(second[7], first[7], "reference timestamp of the second answer", hint)
+    hint = "MS * 65536 / 1000, rounded down; MS is 10 without -d"
+    expect_equal((first[5], few[5]), (655, 65), "root dispersion without -d, and with -d 1", hint)
 
 
 @pytest.mark.needs("test_offset_and_delay")

@@ -4,7 +4,7 @@ import struct
 import time
 from typing import NamedTuple
 
-from labctl.testing import WITHIN_S, Lab, Tcp, expect, expect_equal, until
+from labctl.testing import WITHIN_S, Lab, Tcp, Unmet, expect, expect_equal, unmet, until
 
 PORT = 9999
 SERVER = ("10.0.0.2", PORT)
@@ -40,13 +40,14 @@ def frame(
     version: int = 1,
     length: int | None = None,
     wrong_by: int = 0,
+    flags: int = 0,
     ts: int = 0,
 ) -> bytes:
     """Return a frame, or what looks like one."""
     length = len(payload) if length is None else length
-    unsummed = HEADER.pack(version, kind, 0, seq, length, 0, ts) + payload
+    unsummed = HEADER.pack(version, kind, flags, seq, length, 0, ts) + payload
     total = (sum(unsummed) + wrong_by) % 2**32
-    return HEADER.pack(version, kind, 0, seq, length, total, ts) + payload
+    return HEADER.pack(version, kind, flags, seq, length, total, ts) + payload
 
 
 def expect_frame(
@@ -107,9 +108,64 @@ def let_it_be_received(lab: Lab, connection: Tcp) -> None:
     until(lambda: all(s.recv_q == 0 for s in lab["server"].sockets("tcp", port)), 1.0)
 
 
-def held(lab: Lab) -> list[int]:
+def held(lab: Lab, port: int) -> list[int]:
     """Return the peers' ports of the connections for which the server has a descriptor."""
-    return [s.peer_port for s in lab["server"].sockets("tcp", PORT) if s.inode and s.peer_port]
+    return [s.peer_port for s in lab["server"].sockets("tcp", port) if s.inode and s.peer_port]
+
+
+def expect_left(lab: Lab, peer_port: int, hint: str, *, port: int = PORT) -> None:
+    expect(
+        until(lambda: peer_port not in held(lab, port), WITHIN_S),
+        expected="the server closes the descriptor of this client's connection",
+        actual=f"{WITHIN_S:g} s later it has it",
+        hint=hint,
+    )
+
+
+def greet_in_a_free_place(lab: Lab, hint: str) -> Tcp:
+    """Return a greeted connection; with threads a place may be free a moment after the close."""
+    refused: list[Unmet] = []
+
+    def greeted() -> Tcp | None:
+        connection = lab["client"].connect(SERVER, hint=hint)
+        try:
+            say_hello(connection, hint)
+        except Unmet as error:
+            connection.close()
+            refused.append(error)
+            return None
+        return connection
+
+    connection = until(greeted, WITHIN_S)
+    if connection is None:
+        raise refused[-1]
+    return connection
+
+
+def sent_now(client: Tcp, data: memoryview) -> int:
+    """Send what the kernel takes at once; return how much that was."""
+    client.socket.setblocking(False)
+    try:
+        return client.socket.send(data)
+    except BlockingIOError:
+        return 0
+    except OSError as error:
+        unmet(
+            "the connection of a client that does not read stays",
+            f"it was cut: {error.strerror}",
+            "EAGAIN from send() means that the client has to read first; it is no reason to close",
+        )
+
+
+def has_ended(client: Tcp) -> bool:
+    """Whether FIN or RST has come; nothing else is expected here."""
+    client.socket.setblocking(False)
+    try:
+        return not client.socket.recv(1)
+    except BlockingIOError:
+        return False
+    except OSError:
+        return True
 
 
 def resets(lab: Lab, sent_by: str) -> int:

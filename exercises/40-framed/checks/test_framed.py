@@ -31,7 +31,6 @@ from labctl.testing import (
     expect,
     expect_equal,
     machine_error,
-    unmet,
     until,
 )
 
@@ -57,6 +56,22 @@ def test_the_answers_have_the_layout(lab: Lab, submission: Submission, rng: rand
         client.send(frame(GOODBYE, 4))
         expect_frame(client, ACK, 4)
         client.expect_end(hint="after the ACK of GOODBYE the server closes")
+
+
+@pytest.mark.needs("test_the_answers_have_the_layout")
+@pytest.mark.points(1)
+def test_goodbye_gets_the_last_answer(lab: Lab, submission: Submission, rng: random.Random) -> None:
+    """frames of any flags and seq are answered, and none after GOODBYE"""
+    serve(submission)
+    client = greet(lab)
+    for seq, flags in enumerate((1, 0x8000, rng.randrange(2, 2**15)), start=2):
+        client.send(frame(DATA, rng.randrange(2**32), b"data", flags=flags))
+        expect_frame(client, ACK, seq, hint="flags and seq of what comes are not checked")
+    client.send(frame(GOODBYE, 5) + frame(HEARTBEAT, 6))
+    expect_frame(client, ACK, 5)
+    rest = client.everything(hint="after the ACK of GOODBYE comes FIN")
+    hint = "what has come behind GOODBYE is thrown away, also when one recv() has given both"
+    expect_equal(rest, b"", "bytes after the ACK of GOODBYE", hint)
 
 
 @pytest.mark.needs("test_the_answers_have_the_layout")
@@ -177,25 +192,13 @@ def test_a_slow_client_holds_up_nobody(lab: Lab, submission: Submission) -> None
     program.thaw()
     unsent = memoryview(frame(HEARTBEAT, 1) * 1000)
     for seq in range(4, 34):
-        unsent = unsent[sent_now(deaf, unsent) :]
+        unsent = unsent[frame1.sent_now(deaf, unsent) :]
         for other in others:
             other.send(frame(DATA, seq, b"data"))
             expect_frame(other, ACK, seq, hint=hint)
-
-
-def sent_now(client: Tcp, data: memoryview) -> int:
-    """Send what the kernel takes at once; return how much that was."""
-    client.socket.setblocking(False)
-    try:
-        return client.socket.send(data)
-    except BlockingIOError:
-        return 0
-    except OSError as error:
-        unmet(
-            "the connection of a client that does not read stays",
-            f"it was cut: {error.strerror}",
-            "EAGAIN from send() means that the client has to read first; it is no reason to close",
-        )
+    hint = "what send() has not taken is still to be sent: all of it, or the rest of it"
+    for seq in range(1, 2001):
+        expect_frame(deaf, HEARTBEAT, seq, hint=hint)
 
 
 DROP_EVERY_S = 0.02
@@ -221,7 +224,9 @@ def idle_clients_are_closed(lab: Lab, port: int, idle_s: float) -> bool:
     pause_s = 0.9 * idle_s  # a server may count in whole milliseconds
     since_s = began_s = start_s = time.monotonic()
     try:
-        busy, idle, dripping = (greet(lab, port=port) for _ in range(3))
+        busy, idle, dripping, stays = (greet(lab, port=port) for _ in range(4))
+        stays.send(frame(GOODBYE, 2))
+        expect_frame(stays, ACK, 2)
         left = {"that is silent": idle, "from which single bytes come": dripping}
         seq = 1
         # A thousand bytes: the frame is not whole before all is over.
@@ -233,7 +238,7 @@ def idle_clients_are_closed(lab: Lab, port: int, idle_s: float) -> bool:
             # From before the last drop but one until after this one was there.
             if time.monotonic() - since_s >= pause_s:
                 return False
-            left = {who: client for who, client in left.items() if not has_ended(client)}
+            left = {who: client for who, client in left.items() if not frame1.has_ended(client)}
             if not left or began_s - start_s > idle_s + WITHIN_S:
                 break
         expect(
@@ -249,7 +254,11 @@ def idle_clients_are_closed(lab: Lab, port: int, idle_s: float) -> bool:
         if not pause_s <= time.monotonic() - since_s < WITHIN_S:
             raise
         return False
-    return time.monotonic() - since_s < pause_s
+    if time.monotonic() - since_s >= pause_s:
+        return False
+    hint = "who gets FIN need not answer with its own: it is closed as any idle client"
+    frame1.expect_left(lab, stays.address[1], hint, port=port)
+    return True
 
 
 def beat(busy: Tcp, seq: int, for_s: float = 0.0) -> int:
@@ -262,17 +271,6 @@ def beat(busy: Tcp, seq: int, for_s: float = 0.0) -> int:
         expect_frame(busy, HEARTBEAT, seq, hint=hint)
         if time.monotonic() >= end_s:
             return seq
-
-
-def has_ended(client: Tcp) -> bool:
-    """Whether FIN or RST has come; nothing else is expected here."""
-    client.socket.setblocking(False)
-    try:
-        return not client.socket.recv(1)
-    except BlockingIOError:
-        return False
-    except OSError:
-        return True
 
 
 @pytest.mark.needs("test_an_unknown_type_ends_nothing")
@@ -288,7 +286,7 @@ def test_the_limit_is_kept(lab: Lab, submission: Submission) -> None:
         refused.expect_end(hint=hint)
         port = refused.address[1]
         refused.close()
-        expect_left(lab, port, hint)
+        frame1.expect_left(lab, port, hint)
     seq = 2
     for round_number in range(4):
         client, other = clients
@@ -302,40 +300,11 @@ def test_the_limit_is_kept(lab: Lab, submission: Submission) -> None:
         other.close()
         hint = "however a client leaves, its descriptor is closed and its place is free again"
         for port in ports:
-            expect_left(lab, port, hint)
-        clients = [greet_in_a_free_place(lab, hint) for _ in range(2)]
+            frame1.expect_left(lab, port, hint)
+        clients = [frame1.greet_in_a_free_place(lab, hint) for _ in range(2)]
         stay.send(frame(HEARTBEAT, seq))
         expect_frame(stay, HEARTBEAT, seq, hint="who stays is not touched")
         seq += 1
-
-
-def greet_in_a_free_place(lab: Lab, hint: str) -> Tcp:
-    """Return a greeted connection; with threads a place may be free a moment after the close."""
-    refused: list[Unmet] = []
-
-    def greeted() -> Tcp | None:
-        connection = lab["client"].connect(SERVER, hint=hint)
-        try:
-            frame1.say_hello(connection, hint)
-        except Unmet as error:
-            connection.close()
-            refused.append(error)
-            return None
-        return connection
-
-    connection = until(greeted, WITHIN_S)
-    if connection is None:
-        raise refused[-1]
-    return connection
-
-
-def expect_left(lab: Lab, port: int, hint: str) -> None:
-    expect(
-        until(lambda: port not in frame1.held(lab), WITHIN_S),
-        expected="the server closes the descriptor of a client that has left",
-        actual=f"{WITHIN_S:g} s later it has it",
-        hint=hint,
-    )
 
 
 @pytest.mark.points(1)
@@ -367,14 +336,14 @@ def test_the_client_waits_for_each_ack(lab: Lab, submission: Submission) -> None
     """the client waits for the whole ACK of each frame, and leaves without a reset"""
     listener = lab["server"].listen(PORT)
     client = submission.start("client", "frame_client", *map(str, SERVER), ready=False)
-    client.write(b"one\ntwo\n")
+    client.write(b"one\ntwo")  # a last line without LF is one, too
     client.end_input()
     server = listener.accept()
     hint = "every frame has an answer, HELLO too: send the next when the ACK has come, all 24 bytes"
     frames = [(HELLO, b"Hello from client!"), (DATA, b"one"), (DATA, b"two"), (GOODBYE, b"")]
     for seq, (kind, payload) in enumerate(frames, start=1):
         expect_frame(server, kind, seq, payload, hint)
-        answer = frame(ACK, seq)
+        answer = frame(ACK, seq, flags=seq)
         server.send(answer[:23], hint=hint)
         # What it sends without waiting for the ACK it has sent before it receives this.
         until(lambda: server.unacknowledged == 0, WITHIN_S)
@@ -386,34 +355,43 @@ def test_the_client_waits_for_each_ack(lab: Lab, submission: Submission) -> None
     expect_equal(frame1.resets(lab, "client"), 0, "segments with RST that the client sent", hint)
 
 
+# None of them is an ACK.
+ANSWERS = {
+    "ERROR": [frame(ERROR, 1, b"not today")],
+    "another type": [frame(HEARTBEAT, 1), frame(HELLO, 1)],
+    "broken": [
+        frame(ACK, 1, wrong_by=1),
+        frame(ACK, 1, version=2),
+        frame(ACK, 1, bytes(frame1.MOST + 1)),
+    ],
+    "FIN": [frame(ACK, 1)[:20]],
+}
+
+
 @pytest.mark.needs("test_the_client_waits_for_each_ack")
 @pytest.mark.points(1)
-@pytest.mark.parametrize("answer", ["ERROR", "broken", "FIN"])
+@pytest.mark.parametrize("answer", ANSWERS)
 def test_the_client_believes_no_broken_frame(lab: Lab, submission: Submission, answer: str) -> None:
     """the client ends with exit status 1 for ERROR, a broken frame, or FIN instead of an ACK"""
     listener = lab["server"].listen(PORT)
-    client = submission.start("client", "frame_client", *map(str, SERVER), ready=False)
-    server = listener.accept()
-    expect_frame(server, HELLO, 1, b"Hello from client!")
-    server.send(
-        {
-            "ERROR": frame(ERROR, 1, b"not today"),
-            "broken": frame(ACK, 1, wrong_by=1),
-            "FIN": frame(ACK, 1)[:20],
-        }[answer]
-    )
-    if answer == "FIN":
-        server.finish()
     hint = (
-        "one line on stderr, exit status 1: error: server: TEXT for an ERROR, else error: recv: …"
+        "one line on stderr, exit status 1: error: server: TEXT for an ERROR, else error: recv: …; "
+        "version, type, len and sum are looked at"
     )
-    ended = client.expect_exit(1, hint=hint)
-    said = ended.stderr.decode(errors="backslashreplace").strip()
-    wanted = "error: server: not today" if answer == "ERROR" else "error: recv: .+"
-    expect(
-        re.fullmatch(wanted, said),
-        expected=f"on stderr: {wanted.replace('.+', '…')}",
-        actual=f"on stderr: {said or 'nothing'}",
-        hint=hint,
-    )
-    expect_equal(ended.stdout, b"", "stdout", "only an ACK gets a line there")
+    for data in ANSWERS[answer]:
+        client = submission.start("client", "frame_client", *map(str, SERVER), ready=False)
+        server = listener.accept()
+        expect_frame(server, HELLO, 1, b"Hello from client!")
+        server.send(data)
+        if answer == "FIN":
+            server.finish()
+        ended = client.expect_exit(1, hint=hint)
+        said = ended.stderr.decode(errors="backslashreplace").strip()
+        wanted = "error: server: not today" if answer == "ERROR" else "error: recv: .+"
+        expect(
+            re.fullmatch(wanted, said),
+            expected=f"on stderr: {wanted.replace('.+', '…')}",
+            actual=f"on stderr: {said or 'nothing'}",
+            hint=hint,
+        )
+        expect_equal(ended.stdout, b"", "stdout", "only an ACK gets a line there")

@@ -10,7 +10,8 @@ import sys
 
 def main() -> None:
     if len(sys.argv) != 3:
-        sys.exit("usage: frame_client ADDRESS PORT")
+        print("usage: frame_client ADDRESS PORT", file=sys.stderr)
+        sys.exit(2)
     sock = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
     sock.connect((sys.argv[1], int(sys.argv[2])))
     # TODO: HELLO, a DATA for each line of stdin, GOODBYE; wait for the ACK of each.

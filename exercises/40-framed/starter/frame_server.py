@@ -10,7 +10,8 @@ import sys
 
 def main() -> None:
     if len(sys.argv) < 3:
-        sys.exit("usage: frame_server ADDRESS PORT [-i MS] [-n CONNECTIONS]")
+        print("usage: frame_server ADDRESS PORT [-i MS] [-n CONNECTIONS]", file=sys.stderr)
+        sys.exit(2)
     listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     listener.bind((sys.argv[1], int(sys.argv[2])))
