@@ -196,6 +196,14 @@ def test_a_receive_timeout_is_eagain(lab: Lab, submission: Submission) -> None:
         'struct.pack("ll", …), as settimeout() is another thing'
     )
     tell(program, "get rcvtimeo", "0", "0 is for ever, and how every socket begins")
+    tell(program, "set rcvtimeo 2500", "ok", hint)
+    rounded = a_number(program, "get rcvtimeo", hint)
+    expect(
+        2500 <= rounded <= 2510,
+        expected="`get rcvtimeo`: 2500, or a little more",
+        actual=f"{rounded}",
+        hint=hint,
+    )
     tell(program, "set rcvtimeo 50", "ok", hint)
     # The kernel counts in ticks, of at most 10 ms, and rounds up.
     rounded = a_number(program, "get rcvtimeo", hint)

@@ -176,6 +176,12 @@ def test_interfaces_come_and_go(lab: Lab, submission: Submission) -> None:
     push(lab, program, "veth_c", 4)
     after, said = ifcounters.next_look(program, "veth_c")
     ifcounters.expect_counted(look, after, said, DELTA)
+    # It goes and comes back as the same interface, with its counters.
+    ip(lab, "link", "set", "veth_c", "down")
+    ip(lab, "link", "set", "veth_c", "name", "elsewhere")
+    expect_equal(program.ask("veth_c"), "veth_c none", 'the answer to "veth_c", renamed', hint)
+    ip(lab, "link", "set", "elsewhere", "name", "veth_c")
+    expect_equal(program.ask("veth_c"), "veth_c new", 'the answer to "veth_c", back again', hint)
     ip(lab, "link", "del", "veth_c")
     expect_equal(program.ask("veth_c"), "veth_c none", 'the answer to "veth_c", deleted', hint)
     after, said = ifcounters.next_look(program, "veth_c1")

@@ -52,6 +52,7 @@ def serve_many(lab: Lab, program: Program, hint: str) -> tuple[int, int, int]:
     for n, client in enumerate(clients):
         ask(client, b"request %d\n" % n, hint)
     busy = program.threads()
+    expect_equal(slow.unread, 0, "bytes that came back of half a line", "send whole lines back")
     slow.send(b"ne\nand two\n")
     wanted = b"half a line\nand two\n"
     got = slow.receive_exactly(len(wanted), hint=hint)
@@ -262,8 +263,11 @@ def test_the_plot_has_both_curves(
     except ElementTree.ParseError as error:
         unmet("XML", f"it is not well-formed: {error}", "& and < in a name are &amp; and &lt;")
     expect_equal(root.tag, f"{SVG}svg", "the root", 'svg, with xmlns="http://www.w3.org/2000/svg"')
+    # Any other polyline is an axis, or the like.
     curves = {
-        line.get("data-server", ""): line.get("points", "") for line in root.iter(f"{SVG}polyline")
+        name: line.get("points", "")
+        for line in root.iter(f"{SVG}polyline")
+        if (name := line.get("data-server"))
     }
     hint = 'for each server one polyline, with data-server="NAME" and points="x,y x,y …"'
     expect_equal(set(curves), set(data), "the curves", hint)

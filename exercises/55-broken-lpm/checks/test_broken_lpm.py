@@ -175,6 +175,11 @@ def test_show_prints_what_was_added(submission: Submission) -> None:
         add 10.0.0.0/16 - eth2 0                  -> ok
         show -> 10.0.0.0/8 192.168.1.253 eth0 9; 10.0.0.0/8 192.168.1.254 eth0 70; \
 10.0.0.0/16 - eth2 0; 172.16.0.0/12 192.168.1.252 eth1 5
+        add 9.0.0.0/8 - eth3 0                    -> ok
+        add 10.1.0.0/16 - eth4 0                  -> ok
+        show -> 9.0.0.0/8 - eth3 0; 10.0.0.0/8 192.168.1.253 eth0 9; \
+10.0.0.0/8 192.168.1.254 eth0 70; 10.0.0.0/16 - eth2 0; 10.1.0.0/16 - eth4 0; \
+172.16.0.0/12 192.168.1.252 eth1 5
         """,
         "the bytes are turned round: in which order does struct.pack write them, and in which did "
         "struct.unpack read them?",

@@ -145,7 +145,9 @@ def test_whoever_leaves_makes_room(lab: Lab, submission: Submission) -> None:
         port = client.address[1]
         if number % 2:
             client.send(frame(GOODBYE, 2))
-            expect_frame(client, ACK, 2, b"", "GOODBYE is answered with ACK, then FIN")
+            hint = "GOODBYE is answered with ACK, then FIN"
+            expect_frame(client, ACK, 2, b"", hint)
+            client.expect_end(hint=hint)
         client.close()
         hint = "the place of a client that has left can be used again"
         expect_closed(lab, port, hint)
