@@ -3,20 +3,10 @@
 import random
 
 import pytest
-from fsm_script import numbers, play
+from fsm_script import ACCEPTED, CLOSE_WAIT, CLOSING, ENDS, FIN_WAIT_1, OPENED, numbers, play
 from kernel_walk import close_at_once, connect, refuse, replay
 
 from labctl.testing import Lab, Submission
-
-OPENED = """
-    connect                          -> SYN-SENT > SYN seq=x
-    < SYN,ACK seq=y ack=x+1          -> ESTABLISHED > ACK seq=x+1 ack=y+1
-"""
-ACCEPTED = """
-    listen                           -> LISTEN
-    < SYN seq=y                      -> SYN-RECEIVED > SYN,ACK seq=x ack=y+1
-    < ACK seq=y+1 ack=x+1            -> ESTABLISHED
-"""
 
 
 @pytest.mark.points(2)
@@ -159,9 +149,11 @@ def test_what_nobody_waits_for_is_refused(submission: Submission, rng: random.Ra
         listen                       -> LISTEN
         < ACK seq=y ack={z}          -> LISTEN > RST seq={z}
         < RST seq=y                  -> LISTEN
+        < FIN seq=y                  -> LISTEN
         close                        -> CLOSED
         connect                      -> SYN-SENT > SYN seq=x
         < SYN,ACK seq=y ack=x+2      -> SYN-SENT > RST seq=x+2
+        < RST,ACK seq=y ack=x+2      -> SYN-SENT
         < ACK seq=y ack=x            -> SYN-SENT > RST seq=x
         """,
         x,
@@ -212,6 +204,77 @@ def test_a_reset_is_believed(submission: Submission, rng: random.Random) -> None
     )
 
 
+@pytest.mark.needs("test_a_reset_is_believed")
+@pytest.mark.points(1)
+def test_each_state_ends_in_its_way(submission: Submission, rng: random.Random) -> None:
+    """each state ends in its way when a reset comes, or when the user gives up"""
+    x, y = numbers(rng)
+    script = "".join(
+        f"{way}\n< RST seq={reset}\n{way}\nabort -> {end}\n" for way, reset, end in ENDS
+    )
+    hint = "in which states has the user not been told yet that all is over, or the other end?"
+    play(submission, script, x, y, hint)
+
+
+@pytest.mark.needs("test_both_do_it_at_once")
+@pytest.mark.points(1)
+def test_each_state_takes_its_segments(submission: Submission, rng: random.Random) -> None:
+    """each state takes what the other end may still send, and answers what it has sent again"""
+    x, y = numbers(rng)
+    play(
+        submission,
+        f"""
+        listen                       -> LISTEN
+        < SYN seq=y                  -> SYN-RECEIVED > SYN,ACK seq=x ack=y+1
+        < ACK seq=y+1 ack=x+1 len=5  -> ESTABLISHED > ACK seq=x+1 ack=y+6
+        abort                        -> CLOSED > RST seq=x+1
+        {FIN_WAIT_1}
+        < ACK seq=y+1 ack=x+1 len=5  -> FIN-WAIT-1 > ACK seq=x+2 ack=y+6
+        abort                        -> CLOSED > RST seq=x+2
+        {CLOSING}
+        < FIN,ACK seq=y+1 ack=x+1    -> CLOSING > ACK seq=x+2 ack=y+2
+        abort                        -> CLOSED
+        {CLOSE_WAIT}
+        < FIN,ACK seq=y+1 ack=x+1    -> CLOSE-WAIT > ACK seq=x+1 ack=y+2
+        < FIN,ACK seq=y+2 ack=x+1    -> CLOSE-WAIT
+        < ACK seq=y+2 ack=x+1 len=5  -> CLOSE-WAIT
+        send 3                       -> CLOSE-WAIT > ACK seq=x+1 ack=y+2 len=3
+        close                        -> LAST-ACK > FIN,ACK seq=x+4 ack=y+2
+        < ACK seq=y+2 ack=x+4        -> LAST-ACK
+        < ACK seq=y+2 ack=x+5        -> CLOSED
+        """,
+        x,
+        y,
+        "after its FIN the other end has nothing new to say, before it much; what is behind RCV.NXT gets "
+        "an ACK in each of these states",
+    )
+
+
+@pytest.mark.needs("test_two_ends_open")
+@pytest.mark.points(1)
+def test_what_is_no_event_changes_nothing(submission: Submission, rng: random.Random) -> None:
+    """what is no event, or comes at the wrong time, changes nothing"""
+    _, y = numbers(rng)
+    play(
+        submission,
+        """
+        nonsense                     -> error: ...
+        connect                      -> SYN-SENT > SYN seq=x
+        nonsense                     -> error: ...
+        send 1                       -> SYN-SENT ! EINVAL
+        close                        -> CLOSED
+        listen                       -> LISTEN
+        connect                      -> LISTEN ! EINVAL
+        < SYN seq=y                  -> SYN-RECEIVED > SYN,ACK seq=x ack=y+1
+        close                        -> FIN-WAIT-1 > FIN,ACK seq=x+1 ack=y+1
+        """,
+        1000,
+        y,
+        "answer with a line that begins with `error: `, and read on; ISS is 1000 if it is not said",
+        tells_x=False,
+    )
+
+
 @pytest.mark.needs("test_two_ends_close")
 @pytest.mark.points(1)
 def test_numbers_decide(submission: Submission, rng: random.Random) -> None:
@@ -233,9 +296,6 @@ def test_numbers_decide(submission: Submission, rng: random.Random) -> None:
         y,
         "FIN-WAIT-1 ends with the ACK of the FIN, whatever else is still missing; FIN itself waits its turn",
     )
-    again = (
-        "data and FIN that do not begin at the number that comes next get an ACK, and are dropped"
-    )
     play(
         submission,
         f"""
@@ -248,7 +308,7 @@ def test_numbers_decide(submission: Submission, rng: random.Random) -> None:
         """,
         x,
         y,
-        again,
+        "data and FIN that do not begin at the number that comes next get an ACK, and are dropped",
     )
     play(
         submission,
@@ -256,6 +316,8 @@ def test_numbers_decide(submission: Submission, rng: random.Random) -> None:
         {OPENED}
         < RST seq=y                  -> ESTABLISHED
         < RST seq=y+70000            -> ESTABLISHED
+        < RST seq=y+65536            -> ESTABLISHED
+        < RST seq=y+65535            -> ESTABLISHED > ACK seq=x+1 ack=y+1
         < RST seq=y+2                -> ESTABLISHED > ACK seq=x+1 ack=y+1
         < SYN seq=y+1                -> ESTABLISHED > ACK seq=x+1 ack=y+1
         < RST seq=y+1                -> CLOSED ! ECONNRESET

@@ -2,32 +2,12 @@
 
 import random
 import socket
-import struct
-from contextlib import suppress
-from typing import NamedTuple
 
 import pytest
+from kernel_timers import connecting, tcp_info
+from timer_script import CONNECTED_200, play
 
 from labctl.testing import WITHIN_S, Lab, Submission, expect_equal, machine_error
-
-CONNECTED = """
-    connect       -> srtt=- rttvar=- rto=1000 timer=1000
-    advance 100   -> -
-    ack 0         -> srtt=100 rttvar=50 rto={rto} timer=-
-"""
-CONNECTED_200 = CONNECTED.format(rto=300)
-
-
-def play(submission: Submission, script: str, hint: str, *, least_ms: int = 200) -> None:
-    """Tell a fresh tcp_timers the commands of a script, and compare: ``COMMAND -> ANSWER``."""
-    program = submission.start("client", "tcp_timers", str(least_ms), ready=False)
-    told: list[str] = []
-    for step in filter(str.strip, script.splitlines()):
-        command, _, wanted = (part.strip() for part in step.partition("->"))
-        answer = program.ask(command, hint=hint)
-        after = f", after {'; '.join(told[-5:])}" if told else ""
-        expect_equal(answer, wanted, f'the answer to "{command}"{after}', hint)
-        told.append(command)
 
 
 @pytest.mark.points(2)
@@ -137,6 +117,18 @@ def test_one_timer_for_all_segments(submission: Submission) -> None:
         "RFC 6298, section 5: sending starts the timer only if it does not run; an ACK of something "
         "new starts it anew, and stops it if nothing is left; an old ACK does nothing",
     )
+    play(
+        submission,
+        f"""
+        {CONNECTED_200}
+        send          -> srtt=100 rttvar=50 rto=300 timer=400
+        advance 40    -> -
+        send          -> srtt=100 rttvar=50 rto=300 timer=400
+        advance 60    -> -
+        ack 2         -> srtt=95 rttvar=47 rto=285 timer=-
+        """,
+        "`ack 2` is a sample of segment 2: when was that one sent?",
+    )
 
 
 @pytest.mark.needs("test_one_timer_for_all_segments")
@@ -171,10 +163,15 @@ def test_it_backs_off_and_gives_up(submission: Submission) -> None:
         connect          -> srtt=- rttvar=- rto=1000 timer=1000
         advance 10       -> -
         ack 0            -> srtt=10 rttvar=5 rto=200 timer=-
+        keepalive        -> probe at 7200010
         send             -> srtt=10 rttvar=5 rto=200 timer=210
-        advance 924599   -> {again}
+        send             -> srtt=10 rttvar=5 rto=200 timer=210
+        advance 924500   -> {again}
+        receive          -> delayed until {times[-1] + 100}
+        advance 99       -> -
         advance 1        -> ETIMEDOUT@{times[-1]}
         advance 99999999 -> -
+        ack 1            -> srtt=10 rttvar=5 rto=120000 timer=-
         """,
         "after 15 retransmissions the next timeout ends the connection, and all timers",
     )
@@ -206,6 +203,22 @@ def test_what_was_sent_twice_is_no_sample(submission: Submission) -> None:
         "is the ACK for the first copy or for the second? Nobody knows, so take no time from it; the "
         "timeout is computed again with the next good sample",
     )
+    times = [10 + 200 * (2**n - 1) for n in range(1, 11)]
+    more = [times[-1] + 120_000 * n for n in range(1, 11)]
+    play(
+        submission,
+        f"""
+        connect          -> srtt=- rttvar=- rto=1000 timer=1000
+        advance 10       -> -
+        ack 0            -> srtt=10 rttvar=5 rto=200 timer=-
+        send             -> srtt=10 rttvar=5 rto=200 timer=210
+        advance {times[-1] - 10} -> {" ".join(f"retransmit:1@{at}" for at in times)}
+        ack 1            -> srtt=10 rttvar=5 rto=120000 timer=-
+        send             -> srtt=10 rttvar=5 rto=120000 timer={more[0]}
+        advance 1200000  -> {" ".join(f"retransmit:2@{at}" for at in more)}
+        """,
+        "an ACK of something new says that the other end is there: count the 15 anew",
+    )
 
 
 @pytest.mark.needs("test_the_timeout_follows_the_round_trips")
@@ -232,6 +245,41 @@ def test_acks_wait_a_little(submission: Submission) -> None:
         """,
         "RFC 9293, 3.8.6.3: less than half a second, and an ACK for every second segment; a segment of "
         "our own takes the ACK along",
+    )
+    play(
+        submission,
+        f"""
+        {CONNECTED_200}
+        send          -> srtt=100 rttvar=50 rto=300 timer=400
+        advance 250   -> -
+        receive       -> delayed until 550
+        advance 250   -> retransmit:1@400
+        receive       -> delayed until 800
+        """,
+        "a segment that is sent again takes the ACK along as well",
+    )
+
+
+@pytest.mark.needs("test_the_timeout_follows_the_round_trips")
+@pytest.mark.points(1)
+def test_what_makes_no_sense_is_refused(submission: Submission) -> None:
+    """what makes no sense is refused, and changes nothing"""
+    play(
+        submission,
+        """
+        send          -> error: EINVAL
+        ack 0         -> error: EINVAL
+        connect       -> srtt=- rttvar=- rto=1000 timer=1000
+        connect       -> error: EINVAL
+        advance -1    -> error: EINVAL
+        ack x         -> error: EINVAL
+        nonsense      -> error: EINVAL
+        advance 100   -> -
+        ack 1         -> error: EINVAL
+        ack 0         -> srtt=100 rttvar=50 rto=1000 timer=-
+        """,
+        "answer `error: EINVAL`, and read on; MIN_MS is 1000 if it is not said",
+        least_ms=None,
     )
 
 
@@ -286,6 +334,20 @@ def test_silence_is_probed(submission: Submission) -> None:
         "while something is on its way there is the retransmission timer instead; in TIME-WAIT "
         "nothing runs but 2MSL",
     )
+    play(
+        submission,
+        f"""
+        {CONNECTED_200}
+        keepalive        -> probe at {first}
+        advance 7199900  -> -
+        send             -> srtt=100 rttvar=50 rto=300 timer={first + 200}
+        advance 500      -> retransmit:1@{first + 200}
+        receive          -> delayed until {first + 600}
+        timewait         -> closed at {first + 400 + 240_000}
+        advance 99999999 -> closed@{first + 400 + 240_000}
+        """,
+        "a segment on its way stops the probes; TIME-WAIT stops all that runs",
+    )
 
 
 @pytest.mark.needs("test_what_was_sent_twice_is_no_sample", "test_silence_is_probed")
@@ -332,26 +394,3 @@ def test_the_kernel_waits_as_long(lab: Lab, submission: Submission) -> None:
     said = program.ask(f"advance {dead_ms}").split()
     expect_equal(said[-1:], [f"ETIMEDOUT@{dead_ms}"], "the end of a silent connection", "as above")
     expect_equal(len(said) - 1, probes, "probes before that", "TCP_KEEPCNT")
-
-
-def connecting(lab: Lab, port: int) -> socket.socket:
-    """Return a socket of the client that has sent a SYN to the server, and waits for the answer."""
-    sock = lab["client"].socket(socket.AF_INET, socket.SOCK_STREAM)
-    sock.setblocking(False)
-    with suppress(BlockingIOError):
-        sock.connect((lab["server"].address, port))
-    return sock
-
-
-class TcpInfo(NamedTuple):
-    """What the kernel has for a socket, from struct tcp_info."""
-
-    backoff: int
-    """How often its timeout has been doubled."""
-    rto_ms: int
-
-
-def tcp_info(sock: socket.socket) -> TcpInfo:
-    info = sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, 104)
-    backoff, rto_us = struct.unpack_from("4xB3xI", info)
-    return TcpInfo(int(backoff), int(rto_us) // 1000)

@@ -115,10 +115,13 @@ class Connection:
         if "retransmit" not in self.timers:
             self.start("retransmit", self.rto_ms)
         self.stop("keepalive")
-        # The ACK that waits goes along with the segment.
+        self.take_ack_along()
+        return number
+
+    def take_ack_along(self) -> None:
+        """The ACK that waits goes along with a segment that is sent."""
         self.stop("delayed-ack")
         self.unacknowledged_received = 0
-        return number
 
     def acknowledged(self, number: int) -> None:
         """Take note of an ACK of all segments up to this one."""
@@ -206,6 +209,7 @@ class Connection:
         # The oldest only: the others may have arrived, behind the gap.
         oldest = min(self.unacknowledged)
         self.unacknowledged[oldest] = None
+        self.take_ack_along()
         self.rto_ms = min(2 * self.rto_ms, LARGEST_MS)
         self.start("retransmit", self.rto_ms)
         return f"retransmit:{oldest}"

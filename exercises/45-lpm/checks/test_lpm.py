@@ -107,6 +107,7 @@ def test_a_route_is_removed(submission: Submission) -> None:
         add 10.0.0.0/8 9 first       -> ok
         add 10.0.0.0/8 70 third      -> ok
         add 10.1.0.0/16 0 inner      -> ok
+        del 10.0.0.0/8 0             -> error: ESRCH
         del 10.0.0.0/8 50            -> ok
         get 10.9.9.9                 -> 10.0.0.0/8 9 first
         del 10.0.0.0/8               -> ok
@@ -141,6 +142,13 @@ def test_what_makes_no_sense_is_refused(submission: Submission) -> None:
         add 10.1.2/24 0 short        -> error: EINVAL
         add 10.1.2.0/24 4294967296 x -> error: EINVAL
         get 10.1.2.3                 -> 10.0.0.0/8 5 first
+        add 10.1.2.0/ 0 no-number    -> error: EINVAL
+        add 10.1.2.0/24x 0 letter    -> error: EINVAL
+        add 10.1.2.0/24 abc word     -> error: EINVAL
+        del 10.1.2.3/24              -> error: EINVAL
+        nonsense                     -> error: EINVAL
+        get 10.1.2.3                 -> 10.0.0.0/8 5 first
+        get 10.1.2.256               -> error: EINVAL
         get 10.1.2                   -> error: EINVAL
         del 10.0.0.0/8 6             -> error: ESRCH
         del 10.0.0.0/9               -> error: ESRCH

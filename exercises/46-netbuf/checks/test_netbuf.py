@@ -55,7 +55,8 @@ def test_headers_are_pushed_in_front(submission: Submission, rng: random.Random)
         submission,
         f"""
         alloc                 -> 0 headroom=0 len=0 tailroom=1500
-        reserve 0 64          -> 0 headroom=64 len=0 tailroom=1436
+        reserve 0 60          -> 0 headroom=60 len=0 tailroom=1440
+        reserve 0 4           -> 0 headroom=64 len=0 tailroom=1436
         put 0 {WORDS.hex()}   -> 0 headroom=64 len=22 tailroom=1414
         push 0 {tcp.hex()}    -> 0 headroom=44 len=42 tailroom=1414
         push 0 {ip.hex()}     -> 0 headroom=24 len=62 tailroom=1414
@@ -91,6 +92,7 @@ def test_layers_are_pulled_and_trimmed(submission: Submission, rng: random.Rando
         show 0             -> -
         put 0 aa           -> 0 headroom=46 len=1 tailroom=1453
         trim 0 0           -> 0 headroom=46 len=0 tailroom=1454
+        reserve 0 2        -> 0 headroom=48 len=0 tailroom=1452
         """,
         "pull moves data, trim moves tail; no byte is moved, and what pull takes is headroom again",
     )
@@ -149,9 +151,33 @@ def test_buffers_are_lent_and_taken_back(submission: Submission) -> None:
         free 1             -> ok
         alloc              -> 1 headroom=0 len=0 tailroom=64
         show 1             -> -
+        free 0             -> ok
+        free 1             -> ok
+        alloc              -> 0 headroom=0 len=0 tailroom=64
         """,
         "remember which are lent: a buffer that is given back twice must not be lent twice; and "
         "set both marks back when you lend it again",
+        size=64,
+    )
+
+
+@pytest.mark.needs("test_data_is_put_behind_data")
+@pytest.mark.points(1)
+def test_what_makes_no_sense_is_refused(submission: Submission) -> None:
+    """what makes no sense is refused, and changes nothing"""
+    play(
+        submission,
+        """
+        alloc              -> 0 headroom=0 len=0 tailroom=64
+        put 0 abc          -> error: EINVAL
+        put 0 zz           -> error: EINVAL
+        put 0 AAbb         -> 0 headroom=0 len=2 tailroom=62
+        show 0             -> aabb
+        pull 0 x           -> error: EINVAL
+        nonsense 0         -> error: EINVAL
+        show 0             -> aabb
+        """,
+        "HEX is two digits for each byte, small or capital; answer `error: EINVAL`, and read on",
         size=64,
     )
 
