@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable, Generator, Sequence
 from typing import Any, NamedTuple
 
-from labctl.grading.interrupts import uninterrupted
+from labctl.kernel.interrupts import uninterrupted
 from labctl.kernel.namespaces import die_with_parent
 
 Say = Callable[[Any], None]

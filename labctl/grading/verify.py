@@ -12,10 +12,10 @@ from labctl.errors import LabError
 from labctl.grading.content import content_problems, references
 from labctl.grading.exercise import Exercise, load_exercise
 from labctl.grading.forkserver import ForkServer
-from labctl.grading.interrupts import uninterrupted
 from labctl.grading.mistakes import make_mistake, need_patch
 from labctl.grading.outcome import Outcome, Report
 from labctl.grading.run import Settings, run_checks
+from labctl.kernel.interrupts import uninterrupted
 from labctl.kernel.scratch import scratch_folder
 
 Kind = Literal["starter", "reference", "faulty"]

@@ -8,6 +8,7 @@ byte; a pipe that ends without it makes the holder undo what it did and go.
 """
 
 import os
+import signal
 import time
 from _socket import AF_UNIX, SOCK_CLOEXEC, SOCK_SEQPACKET, socket
 from collections.abc import Callable, Sequence
@@ -18,6 +19,7 @@ from labctl.kernel import rootless
 from labctl.kernel.apply import Builder, NameTaken, StepFailed
 from labctl.kernel.control_path import socket_path
 from labctl.kernel.ending import end_holder
+from labctl.kernel.interrupts import uninterrupted
 from labctl.kernel.namespaces import CLONE_NEWPID, ROOTLESS, set_process_name, unshare
 from labctl.kernel.netns_directory import link_etc_netns, prepare_netns_directory
 from labctl.kernel.state import (
@@ -70,23 +72,27 @@ def launch(
     os.mkdir(state.file("logs"), 0o700)
     os.mkdir(state.file("etc"), 0o755)
     os.mkdir(state.file("joiners"), 0o700)
-    child = os.fork()
-    if child == 0:
-        os.close(report_read)
-        os.close(commit_write)
-        _Launch(
-            state, lock_fd, steps, source, is_rootless, report_write, commit_read, listener
-        ).run()
+    child = 0
     try:
-        os.close(report_write)
-        os.close(commit_read)
-        listener.close()
+        # An interrupt that comes now is heard when it is known whom it ends.
+        with uninterrupted() as mask:
+            child = os.fork()
+            if child == 0:
+                os.close(report_read)
+                os.close(commit_write)
+                _Launch(
+                    state, lock_fd, steps, source, is_rootless, report_write, commit_read, listener
+                ).run(mask)
+            os.close(report_write)
+            os.close(commit_read)
+            listener.close()
         build_ms = _follow(state, report_read, progress)
         os.waitpid(child, 0)
     except BaseException:
         os.close(commit_write)
-        os.waitpid(child, 0)
-        _end_unfinished(state, report_read)
+        if child:
+            os.waitpid(child, 0)
+            _end_unfinished(state, report_read)
         raise
     finally:
         os.close(report_read)
@@ -165,10 +171,11 @@ class _Launch:
         self._listener = listener
         self._wire: Wire | None = None
 
-    def run(self) -> NoReturn:
-        """Never returns into the code of the launcher."""
+    def run(self, mask: "set[signal.Signals | int]") -> NoReturn:
+        """Never returns into the code of the launcher. ``mask`` has what is blocked from then on."""
         try:
             os.setsid()
+            signal.pthread_sigmask(signal.SIG_SETMASK, mask)
             self._close_inherited()
             if self._rootless:
                 rootless.unshare_all(ROOTLESS)

@@ -15,6 +15,7 @@ from typing import NoReturn
 
 from labctl.errors import LabError
 from labctl.kernel import netlink, packet_socket, redirect, rootless
+from labctl.kernel.interrupts import uninterrupted
 from labctl.kernel.namespaces import (
     CLONE_NEWNET,
     CLONE_NEWNS,
@@ -42,13 +43,14 @@ def in_child(action: Callable[[], None]) -> OSError | None:
     """Do something in a forked child; return the error it met, if any."""
     read_fd, write_fd = os.pipe2(os.O_CLOEXEC)
     try:
-        pid = os.fork()
+        with uninterrupted() as mask:
+            pid = os.fork()
+            if pid == 0:
+                _carry_out(action, write_fd, mask)
     except OSError as error:  # as many processes as the user may have
         os.close(read_fd)
         os.close(write_fd)
         return error
-    if pid == 0:
-        _carry_out(action, write_fd)
     os.close(write_fd)
     with open(read_fd, "rb") as pipe:
         said = pipe.read().decode()
@@ -65,8 +67,11 @@ def in_child(action: Callable[[], None]) -> OSError | None:
     return None
 
 
-def _carry_out(action: Callable[[], None], write_fd: int) -> NoReturn:
+def _carry_out(
+    action: Callable[[], None], write_fd: int, mask: "set[signal.Signals | int]"
+) -> NoReturn:
     try:
+        signal.pthread_sigmask(signal.SIG_SETMASK, mask)
         action()
     except BaseException as error:
         cause = error.__cause__ if isinstance(error, LabError) else error

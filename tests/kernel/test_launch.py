@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from labctl.wait import until
+from tests.limits import LIMIT_S
 from tests.owners import OWNERS, Owner, owner_of_kind
 
 pytestmark = pytest.mark.kernel
@@ -142,6 +143,34 @@ def test_a_lab_whose_launcher_ends_before_the_commit_ends_too(owner: Owner, numb
             until(lambda: owner.labctl("gc").returncode == 0 and not state.exists(), within_s=30)
 
         assert ended
+        assert _is_nothing_left(owner, name)
+
+
+INTERRUPTED_WHILE_IT_FORKS = """
+import os, signal, sys
+from labctl.cli import run_and_exit
+
+launcher = os.getpid()
+os.register_at_fork(before=lambda: os.getpid() == launcher and os.kill(launcher, signal.SIGINT))
+sys.argv = ["labctl", "up", "two_clients", "--name", sys.argv[1]]
+run_and_exit()
+"""
+
+
+def test_an_interrupt_during_the_fork_is_not_lost(request: pytest.FixtureRequest) -> None:
+    owner = owner_of_kind(OWNERS[0], request)
+    with owner.name() as name:
+        done = subprocess.run(
+            [sys.executable, "-c", INTERRUPTED_WHILE_IT_FORKS, name],
+            capture_output=True,
+            text=True,
+            check=False,
+            cwd=Path(__file__).parents[2],
+            env=dict(owner.environment),
+            timeout=LIMIT_S,
+        )
+
+        assert done.returncode == 130, done.stderr
         assert _is_nothing_left(owner, name)
 
 

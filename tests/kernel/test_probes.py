@@ -1,11 +1,14 @@
 import errno
 import os
 import signal
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
 from labctl.kernel import probes
+from tests.limits import LIMIT_S
 
 
 def test_an_error_of_the_child_comes_back_with_its_number_and_words() -> None:
@@ -39,6 +42,28 @@ def test_a_fault_of_a_probe_is_not_taken_for_the_machines() -> None:
 
     with pytest.raises(RuntimeError, match="ValueError: wrong"):
         probes.in_child(wrong)
+
+
+INTERRUPTED_WHILE_IT_FORKS = """
+import os, signal
+from labctl.kernel import probes
+
+os.register_at_fork(before=lambda: os.kill(os.getpid(), signal.SIGINT))
+probes.in_child(lambda: None)
+"""
+
+
+def test_an_interrupt_during_the_fork_is_not_lost() -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", INTERRUPTED_WHILE_IT_FORKS],
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=LIMIT_S,
+    )
+
+    assert done.stderr.endswith("KeyboardInterrupt\n")
+    assert "ignored" not in done.stderr
 
 
 @pytest.mark.kernel

@@ -3,7 +3,7 @@ import threading
 
 import pytest
 
-from labctl.grading.interrupts import uninterrupted
+from labctl.kernel.interrupts import uninterrupted
 
 
 def test_an_interrupt_is_heard_afterwards() -> None:
