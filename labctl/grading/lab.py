@@ -47,6 +47,7 @@ class Node:
         self.netns = netns
         self.addresses = tuple(addresses)
         """Without prefix lengths, in the order of the lab file."""
+        self._diag: DiagSocket | None = None
 
     @property
     def address(self) -> str:
@@ -108,15 +109,14 @@ class Node:
 
     def sockets(self, protocol: str = "tcp", port: int = 0) -> list[SocketEntry]:
         """Return the node's sockets, as ``ss`` shows them; with a port those that have it."""
-        diag = self._lab.control.open_socket(
-            self.netns, DiagSocket.FAMILY, DiagSocket.KIND, DiagSocket.PROTOCOL
-        )
-        with diag:
-            return [
-                entry
-                for entry in DiagSocket(diag).sockets(protocol)
-                if not port or port in (entry.local_port, entry.peer_port)
-            ]
+        if self._diag is None:
+            kind = (DiagSocket.FAMILY, DiagSocket.KIND, DiagSocket.PROTOCOL)
+            self._diag = DiagSocket(self.socket(*kind))
+        return [
+            entry
+            for entry in self._diag.sockets(protocol)
+            if not port or port in (entry.local_port, entry.peer_port)
+        ]
 
     def run(self, *argv: str, feed: bytes = b"", within_s: float = 2 * WITHIN_S) -> Ended:
         """Run a command of the machine in the node, to its end; it is not sandboxed.

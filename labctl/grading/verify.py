@@ -65,12 +65,15 @@ class Verified(NamedTuple):
 
 
 def trials_of(exercise: Exercise, *, seeds: int) -> list[Trial]:
-    """Return the runs that prove an exercise; references under each seed, the others under one."""
+    """Return the runs that prove an exercise; references under each seed, the others under one.
+
+    What fails comes first. It waits for what does not come, and would be waited for in the end.
+    """
     good = [os.path.basename(folder) for folder in references(exercise)]
     return [
-        *(Trial(exercise, "reference", name, s) for name in good for s in range(1, seeds + 1)),
-        Trial(exercise, "starter", "starter", 1),
         *(Trial(exercise, "faulty", _FAULTY + name, 1) for name in exercise.faulty),
+        Trial(exercise, "starter", "starter", 1),
+        *(Trial(exercise, "reference", name, s) for name in good for s in range(1, seeds + 1)),
     ]
 
 
