@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     T = TypeVar("T")
 
 _PAUSE_S = 0.005
-_LONGEST_PAUSE_S = 0.02
+_LONGEST_PAUSE_S = 0.05
 
 
 def until(condition: Callable[[], T | None], within_s: float) -> T | None:

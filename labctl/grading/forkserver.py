@@ -17,6 +17,7 @@ of ``os.register_at_fork()``, which is where a signal is seen that comes during 
 import array
 import contextlib
 import gc
+import importlib
 import io
 import json
 import math
@@ -34,7 +35,7 @@ from collections.abc import Sequence
 from types import TracebackType
 from typing import NamedTuple
 
-from labctl.errors import machine_error
+from labctl.errors import LabError, machine_error
 from labctl.grading.endpoints import PATIENCE
 from labctl.grading.files import last_lines
 from labctl.kernel.namespaces import die_with_parent
@@ -334,21 +335,40 @@ class _Heard:
         signal.signal(signal.SIGINT, lambda number, frame: None)
 
 
+_EACH_RUN_NEEDS = ("labctl.grading.judge", "labctl.observe.ladder", "labctl.testing")
+
+
+def _load() -> None:
+    """Load and find out once what each run would again, also what only most of them need."""
+    import pytest
+
+    from labctl.kernel.pcap import compile_filter
+    from labctl.programs.sandbox import look_at_machine, why_no_sandbox
+
+    for name in _EACH_RUN_NEEDS:
+        importlib.import_module(name)
+    # Imports the plugins that pytest itself consists of, and nothing of the folder we are in.
+    with contextlib.redirect_stdout(io.StringIO()):
+        pytest.main(["-c", os.devnull, "--noconftest", "-p", "no:cacheprovider", "--markers"])
+    # What is not there is told by the run that needs it.
+    if not why_no_sandbox():
+        look_at_machine()
+    with contextlib.suppress(LabError):
+        compile_filter("ip")
+    # A collection in a fork would write to every object, and so copy all memory.
+    gc.collect()
+    gc.freeze()
+
+
 def main(requests_fd: int) -> int:
     """Serve; and in each fork, run the checks that were asked for."""
     # Whatever it is for whoever started labctl: a run can be interrupted from its first moment on.
     signal.signal(signal.SIGINT, signal.default_int_handler)
     import pytest
 
-    import labctl.grading.judge
     import labctl.grading.plugin
 
-    # Imports the plugins that pytest itself consists of, and nothing of the folder we are in.
-    with contextlib.redirect_stdout(io.StringIO()):
-        pytest.main(["-c", os.devnull, "--noconftest", "-p", "no:cacheprovider", "--markers"])
-    # A collection in a fork would write to every object, and so copy all memory.
-    gc.collect()
-    gc.freeze()
+    _load()
     request = _Server(socket.socket(fileno=requests_fd)).serve()
     if request is None:
         return 0

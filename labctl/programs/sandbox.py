@@ -10,6 +10,7 @@ and the rest are its own, made by bubblewrap (bwrap(1)). Three ways, by what the
   way, with that one capability; where there is no other user, as the lab's root without all others.
 """
 
+import functools
 import os
 import sys
 from collections.abc import Iterator, Mapping, Sequence
@@ -46,6 +47,24 @@ _MACHINE_IN_PROC = ("acpi", "driver", "fs", "mtrr", "pressure", "scsi", "sys", "
 """What the host's root may write to by being root, without a capability, and so also the root of
 his rootless lab. bwrap leaves out what it believes not to be writable, and is wrong for /proc/sys."""
 _PATH = "/usr/local/bin:/usr/bin:/bin:/usr/local/sbin:/usr/sbin:/sbin"
+
+
+def look_at_machine() -> None:
+    """Find out what every sandbox here needs to know; this process and its forks know it then.
+
+    Raises ``LabError`` where there can be none.
+    """
+    find_tools()
+    interpreter()
+    _filters()
+
+
+@functools.cache
+def _filters() -> dict[str, bytes]:
+    return {
+        "outer_filter": seccomp.export(forbidden.EVERYWHERE),
+        "inner_filter": seccomp.export(forbidden.INSIDE),
+    }
 
 
 class Limits(NamedTuple):
@@ -113,8 +132,7 @@ def sandboxed(argv: Sequence[str], sandbox: Sandbox) -> tuple[list[str], dict[st
             *(word for pair in sandbox.environment.items() for word in ("--setenv", *pair)),
         ],
         "files": _accounts(_uid(sandbox)),
-        "outer_filter": seccomp.export(forbidden.EVERYWHERE),
-        "inner_filter": seccomp.export(forbidden.INSIDE),
+        **_filters(),
         "environment": _environment(python),
     }
     command = [

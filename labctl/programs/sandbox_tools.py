@@ -31,11 +31,15 @@ def find_tools() -> Tools:
     return Tools(bwrap, setpriv, prlimit, can_forbid_users="--disable-userns" in known)
 
 
+@functools.cache
 def why_no_sandbox() -> str | None:
-    """Return why programs cannot be sandboxed on this machine and what to do; ``None`` if they can."""
+    """Return why programs cannot be sandboxed on this machine and what to do; ``None`` if they can.
+
+    Found out once, by making a sandbox.
+    """
     try:
         tools = find_tools()
-        seccomp.export([])
+        seccomp.export(())
         _try_out(tools.bwrap)
     except LabError as error:
         return f"{error.problem}: {error.hint}"

@@ -10,9 +10,11 @@ from labctl.programs.sandbox_tools import find_tools, why_no_sandbox
 
 @pytest.fixture(autouse=True)
 def _forget() -> Iterator[None]:
-    find_tools.cache_clear()
+    for known in (find_tools, why_no_sandbox):
+        known.cache_clear()
     yield
-    find_tools.cache_clear()
+    for known in (find_tools, why_no_sandbox):
+        known.cache_clear()
 
 
 @pytest.mark.kernel
