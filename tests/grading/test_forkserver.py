@@ -100,6 +100,23 @@ def test_runs_end_as_pytest_says(server: ForkServer, tmp_path: Path) -> None:
     assert server.last_output() == []
 
 
+def test_what_each_run_needs_is_found_out_once(server: ForkServer, tmp_path: Path) -> None:
+    text = """
+    import sys
+
+    def test_it():
+        assert "labctl.observe.ladder" in sys.modules
+        from labctl.programs.sandbox_tools import find_tools, why_no_sandbox
+        assert why_no_sandbox.cache_info().currsize == 1
+        assert find_tools.cache_info().currsize == (why_no_sandbox() is None)
+    """
+
+    asked = ask(server, tmp_path / "run", text)
+
+    assert asked.run.wait(60)
+    assert asked.run.exit_status == 0, asked.output.read_text()
+
+
 def test_one_run_knows_nothing_of_another(server: ForkServer, tmp_path: Path) -> None:
     text = """
     import builtins, os, random, sys, tempfile

@@ -58,6 +58,17 @@ def test_a_failure_is_told_without_a_traceback_and_blocks_what_needs_it(tmp_path
     assert 'not checked: "it greets" has to pass first' in done.stdout
 
 
+def test_an_ordinary_test_beside_checks_has_its_traceback(tmp_path: Path) -> None:
+    ordinary = "\ndef test_ordinary():\n    number = 1  # in the source\n    assert number == 2\n"
+    exercise = make_exercise(tmp_path, CHECKS + ordinary)
+    bad = make_submission(tmp_path, {"program.py": "print('bye')"})
+
+    done = _pytest("--submission", str(bad), exercise.checks_folder, cwd=tmp_path)
+
+    assert "number = 1  # in the source" in done.stdout
+    assert "expect_equal" not in done.stdout
+
+
 def test_checks_in_parallel_are_refused_in_no_way(tmp_path: Path) -> None:
     """A class may run under pytest-xdist, one worker for each file of checks."""
     exercise = make_exercise(tmp_path, CHECKS)
