@@ -125,9 +125,13 @@ def member_for_all(lab: Lab, group: str = GROUP) -> None:
 
 def expect_forwarded(lab: Lab, node: str, count: int) -> None:
     """Wait until the receiver's host has so many datagrams of a source."""
-    match = f"src host {SOURCES[node]} and udp port {PORT}"
+    expect_arrived(lab, f"src host {SOURCES[node]} and udp port {PORT}", count)
+
+
+def expect_arrived(lab: Lab, match: str, count: int) -> None:
+    """Wait until the receiver's host has so many such frames: what is sent now cannot overtake them."""
     if not until(lambda: len(lab.packets(match, received_by="receiver")) >= count, WITHIN_S):
-        raise machine_error("the router does not forward", where="check")
+        raise machine_error("what was sent to the receiver does not arrive", where="check")
 
 
 def _list(nodes: tuple[str, ...] | set[str]) -> str:

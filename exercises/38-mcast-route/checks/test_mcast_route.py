@@ -72,9 +72,11 @@ def test_the_other_source_is_not_heard(lab: Lab, submission: Submission) -> None
     source2.send(b"of source2", to=(GROUP, PORT))
     mroute.expect_forwarded(lab, "source2", 1)
     source1.send(b"for this host alone", to=(lab["receiver"].address, PORT))
+    mroute.expect_forwarded(lab, "source1", 1)  # it waits for ARP, and a group does not
     neighbour = lab["router"].udp()
     neighbour.socket.setsockopt(socket.SOL_SOCKET, socket.SO_BROADCAST, 1)
     neighbour.send(b"for every host", to=("10.0.3.255", PORT))
+    mroute.expect_arrived(lab, "udp and dst host 10.0.3.255", 1)
     source1.send(b"of source1", to=(GROUP, PORT))
     hint = (
         "the host gets both, since the other program wants both; the filter of your socket lets one "
@@ -86,6 +88,7 @@ def test_the_other_source_is_not_heard(lab: Lab, submission: Submission) -> None
     tell(program, f"join {OTHER} {ONE}")
     router.follow("source1", group=OTHER)
     source1.send(b"not heard", to=(GROUP, PORT))
+    mroute.expect_forwarded(lab, "source1", 3)
     source1.send(b"of the other group", to=(OTHER, PORT))
     hint = "IP_MULTICAST_ALL: a socket that has not joined a group gets what its host has joined"
     expect_heard(program, "of the other group", source1, hint, OTHER)

@@ -41,6 +41,12 @@ def has_been_read(lab: Lab, client: Tcp) -> bool:
     return not any(s.recv_q for s in lab["server"].sockets("tcp", port) if s.peer_port == port)
 
 
+def is_on_its_way(lab: Lab, client: Tcp) -> bool:
+    """Whether the client has not acknowledged yet all that the server's program has sent."""
+    port = client.address[1]
+    return any(s.send_q for s in lab["server"].sockets("tcp", port) if s.peer_port == port)
+
+
 def serve_many(lab: Lab, program: Program, hint: str) -> tuple[int, int, int]:
     """Connect many clients, some of them slow; return the threads before, with them and after."""
     idle = program.threads()
@@ -52,6 +58,9 @@ def serve_many(lab: Lab, program: Program, hint: str) -> tuple[int, int, int]:
     for n, client in enumerate(clients):
         ask(client, b"request %d\n" % n, hint)
     busy = program.threads()
+    # What it sends back of half a line, it sends before all of it sleeps again.
+    until(program.is_asleep, WITHIN_S)
+    until(lambda: not is_on_its_way(lab, slow), WITHIN_S)
     expect_equal(slow.unread, 0, "bytes that came back of half a line", "send whole lines back")
     slow.send(b"ne\nand two\n")
     wanted = b"half a line\nand two\n"
@@ -239,9 +248,13 @@ def test_the_plot_has_both_curves(
     lab: Lab, submission: Submission, rng: random.Random, column: str
 ) -> None:
     """the picture is SVG, and has a curve for each server, on one scale"""
+    # All of one curve is below the other, and neither is flat: a scale for each is always seen.
     data = {
-        name: [(n, rng.randrange(1000, 90_000)) for n in (1, 5, 20, 60, 100)]
-        for name in ("threads & more", "events")
+        name: [
+            (n, least + 5000 * step + rng.randrange(5000))
+            for n, step in zip((1, 5, 20, 60, 100), rng.sample(range(5), 5), strict=True)
+        ]
+        for name, least in (("threads & more", 50_000), ("events", 1000))
     }
     lines = []
     for name, points in data.items():
