@@ -42,9 +42,9 @@ def refused(address: str, port: int) -> Report:
 class Client:
     """A client of the daemon in client1: its connection, and the UDP socket that it gives."""
 
-    def __init__(self, lab: Lab, *, bind: str = "0.0.0.0") -> None:
+    def __init__(self, lab: Lab, *, bind: str = "0.0.0.0", port: int = 0) -> None:
         self.udp = lab["client1"].socket(socket.AF_INET, socket.SOCK_DGRAM)
-        self.udp.bind((bind, 0))
+        self.udp.bind((bind, port))
         self.port = int(self.udp.getsockname()[1])
         self.connection = connect(lab)
 

@@ -3,6 +3,7 @@
 import random
 import socket
 import struct
+from itertools import pairwise
 
 import pytest
 from syn_peer import (
@@ -104,15 +105,18 @@ def test_the_segment_on_the_wire(lab: Lab, submission: Submission) -> None:
 @pytest.mark.points(2)
 def test_open_and_closed(lab: Lab, submission: Submission) -> None:
     """a port where somebody listens is open, another is closed, and no connection is made"""
-    lab["client2"].listen(7001)
+    # An unfinished checksum is right once in 65536 times: of two not both.
+    for port in (7001, 7003):
+        lab["client2"].listen(port)
     hint = (
         "SYN and ACK: open; RST (and ACK): closed; the socket receives the IP header as well; the "
         "checksum of what comes from a neighbour's kernel may not be there yet"
     )
-    program = start(submission, *PATIENT, TARGET, "7001,7002")
-    ended = program.end(expected="both ports are known, and the program ends", hint=hint)
+    program = start(submission, *PATIENT, TARGET, "7001,7002,7003")
+    ended = program.end(expected="all ports are known, and the program ends", hint=hint)
     said = sorted(ended.stdout.decode(errors="backslashreplace").splitlines())
-    expect_equal(said, ["port=7001 open", "port=7002 closed"], "the lines", hint)
+    wanted = ["port=7001 open", "port=7002 closed", "port=7003 open"]
+    expect_equal(said, wanted, "the lines", hint)
     expect_equal(ended.exit_status, 0, "exit status", "the host has answered")
 
     hint = "send a SYN and nothing else: the kernel, which knows nothing of it, says RST by itself"
@@ -186,12 +190,14 @@ def test_silence_is_filtered(lab: Lab, submission: Submission) -> None:
     said = ended.stdout.decode(errors="backslashreplace").splitlines()
     expect_equal(said, ["port=7001 filtered"], "the lines", LINE)
     expect_equal(ended.exit_status, 3, "exit status", "the host has not answered for any port: 3")
-    times = [each.time_ns for each in lab.packets(SYN_ONLY, received_by="client2")]
-    took_ms, wanted_ms = (times[-1] - times[0]) // 10**6, (TRIES - 1) * WAIT_MS
+    times = [each.time_ns for each in lab.packets(SYN_ONLY, sent_by="client1")]
+    # The one in the middle: a machine that stands still makes one or two longer, and not all.
+    gaps = sorted(after - before for before, after in pairwise(times))
+    gap_ms = gaps[len(gaps) // 2] / 10**6
     expect(
-        took_ms >= wanted_ms // 2,  # half, should somebody set the clock in the meantime
-        expected=f"{wanted_ms} ms from the first SYN to the last, with -n {TRIES} -W {WAIT_MS}",
-        actual=f"{took_ms} ms",
+        gap_ms >= WAIT_MS * 2 / 3,
+        expected=f"{WAIT_MS} ms from a SYN to the next, with -n {TRIES} -W {WAIT_MS}",
+        actual=f"{gap_ms:.1f} ms",
         hint="-W is in milliseconds, and for each try",
     )
 
@@ -211,7 +217,8 @@ def test_silence_is_filtered(lab: Lab, submission: Submission) -> None:
     def sent(port: int) -> int:
         return len(lab.packets(f"{SYN_ONLY} and tcp dst port {port}", sent_by="client1"))
 
-    before = {port: sent(port) for port in (7001, 7002)}
+    # The silent one second: then both are asked after that, where both are asked.
+    before = {port: sent(port) for port in (7002, 7001)}
     until(lambda: sent(7001) >= before[7001] + 2, WITHIN_S)
     program.kill()
     expect_equal(

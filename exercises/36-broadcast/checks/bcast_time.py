@@ -21,6 +21,9 @@ LIMITED = "255.255.255.255"
 LONG_MS = "20000"
 """Much longer than any check waits for what should come."""
 
+LONGEST_MS = "40000"
+"""So long in one check only: a known mistake that takes no more is caught there, and nowhere else."""
+
 REQUEST = struct.Struct("!2sBBIQ")
 ANSWER = struct.Struct("!2sBBIQQ")
 

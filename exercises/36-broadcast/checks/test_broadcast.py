@@ -7,7 +7,7 @@ from itertools import pairwise
 
 import bcast_time
 import pytest
-from bcast_time import LIMITED, LONG_MS, PORT, SUBNET, Question
+from bcast_time import LIMITED, LONG_MS, LONGEST_MS, PORT, SUBNET, Question
 
 from labctl.testing import (
     WITHIN_S,
@@ -138,9 +138,8 @@ def test_each_run_has_its_number_and_time(lab: Lab, submission: Submission) -> N
         if run == 2:
             # A generator whose seed is the time in seconds may give the same until that is over.
             until(lambda: int(time.time()) > began_s, WITHIN_S)
-        program = bcast_time.start(submission, "-t", LONG_MS)
+        program = bcast_time.start(submission, "-t", LONGEST_MS)
         asked = bcast_time.question(bob, program)
-        asked_s = time.monotonic()
         numbers.add(asked.seq)
     expect(
         len(numbers) > 1,
@@ -148,10 +147,17 @@ def test_each_run_has_its_number_and_time(lab: Lab, submission: Submission) -> N
         actual=f"seq {asked.seq} in each of them",
         hint="a random number: an answer to another run is none to this one",
     )
-    # Longer than it waits without -t.
-    until(lambda: time.monotonic() > asked_s + 1.2, WITHIN_S)
+
+    def rests() -> bool:
+        return program.is_asleep() or not program.is_running()
+
+    # Longer than it waits without -t, from when it waits: it has looked at its clock before.
+    until(rests, WITHIN_S)
+    waits_since = time.monotonic()
+    until(lambda: time.monotonic() > waits_since + 1.2, WITHIN_S)
+    until(rests, WITHIN_S)  # one whose time is over is awake until it has ended
     bob.send(asked.answer(7), to=asked.sender)
-    hint = "-t says for how many milliseconds, here 20000; the answer came after 1200"
+    hint = f"-t says for how many milliseconds, here {LONGEST_MS}; the answer came after 1200"
     expect_listed(program, lab["bob"].address, 7, hint)
 
 
@@ -161,17 +167,33 @@ def test_each_run_has_its_number_and_time(lab: Lab, submission: Submission) -> N
 def test_it_ends_though_answers_go_on(lab: Lab, submission: Submission, talks: bool) -> None:
     """it ends when its time is over, though answers go on"""
     bob = bcast_time.host(lab, "bob")
+    is_heard = False
     for wait_s in (0.3, 1.0, 3.0):  # more where the machine makes pauses
         program = bcast_time.start(submission, "-t", f"{wait_s * 1000:.0f}")
         asked = bcast_time.question(bob, program)
-        if not talks or is_told_to_its_end(lab, program, bob, asked, wait_s):
+        # What becomes of an answer that is read late, another check tells.
+        is_heard = talks and is_listed_in_time(program, bob, asked)
+        if not talks or (is_heard and is_told_to_its_end(lab, program, bob, asked, wait_s)):
             break
     else:
+        expect(
+            is_heard,
+            expected=f"an answer at once is listed, with -t {wait_s * 1000:.0f}",
+            actual="it is not",
+            hint="-t is in milliseconds",
+        )
         raise machine_error(f"no {wait_s} s in which the check could answer all the time")
     hint = "hosts=N at the end; exit status 3 if N is 0"
     ended = program.expect_exit(0 if talks else 3, hint=hint)
     last = ended.stdout.decode(errors="backslashreplace").splitlines()[-1:]
     expect_equal(last, [f"hosts={int(talks)}"], "the last line", hint)
+
+
+def is_listed_in_time(program: Program, bob: Udp, asked: Question) -> bool:
+    """Answer; return whether the program lists that before its time is over."""
+    bob.send(asked.answer(7), to=asked.sender)
+    said = program.line(hint="list a host when its answer comes, and hosts=N at the end")
+    return said.startswith("time ")
 
 
 def is_told_to_its_end(
