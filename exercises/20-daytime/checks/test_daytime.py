@@ -4,6 +4,7 @@ import calendar
 import os
 import re
 import time
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -221,7 +222,11 @@ def two_leave(lab: Lab, program: Program) -> None:
 
 def open_files(program: Program) -> int:
     """Return how many descriptors the program has."""
-    return sum(len(os.listdir(f"/proc/{pid}/fd")) for pid in program.pids())
+    count = 0
+    for pid in program.pids():
+        with suppress(OSError):  # it has just ended
+            count += len(os.listdir(f"/proc/{pid}/fd"))
+    return count
 
 
 @pytest.mark.needs("test_the_time_is_told")

@@ -53,6 +53,7 @@ def test_each_client_gets_a_server_of_its_own(lab: Lab, submission: Submission) 
     for word in (b"one", b"two"):
         for client in reversed(clients):
             echoes(client, word, NOWAIT)
+        superserver.let_settle(program, "cat")  # each has called read() once more
     expect_equal(len(superserver.servers(program, "cat")), 2, "servers for two clients", NOWAIT)
     for client in clients:
         client.finish()
