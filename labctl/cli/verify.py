@@ -56,11 +56,17 @@ def run(args: argparse.Namespace) -> int:
     line = ProgressLine()
     started = time.monotonic()
     failed = 0
+    told: list[LabError] = []
 
     def show(done: int, of: int, tried: "Tried | None") -> None:
         nonlocal failed
         if tried is not None and tried.problems:
             failed += 1
+            line.clear()
+            # At once: it may take an hour until all is done, and whoever knows enough ends it.
+            for problem in tried.problems:
+                print_error(problem)
+            told.extend(tried.problems)
         line.show(
             f"{done} of {of} runs, {failed} with problems, {time.monotonic() - started:.0f} s"
         )
@@ -81,7 +87,8 @@ def run(args: argparse.Namespace) -> int:
         print_json(_as_json(verified, folders))
     else:
         for problem in problems:
-            print_error(problem)
+            if problem not in told:
+                print_error(problem)
         verdict = (
             _counted(len(problems), "problem")
             if problems

@@ -106,13 +106,15 @@ def verify(
     progress(0, len(trials), None)
     done: list[Tried] = []
     lock = threading.Lock()
+    is_ending = threading.Event()
     settings = Settings(is_rootless=is_rootless)
 
     def attempt(trial: Trial) -> Tried:
         tried = _try(server, trial, settings)
         with lock:
-            done.append(tried)
-            progress(len(done), len(trials), tried)
+            if not is_ending.is_set():  # or it was interrupted, which says nothing of the exercise
+                done.append(tried)
+                progress(len(done), len(trials), tried)
         return tried
 
     # No lock of a future's own is taken here while threads need it: what interrupts this process at
@@ -131,6 +133,7 @@ def verify(
             for _ in futures:
                 finished.get().result()
         except BaseException:
+            is_ending.set()
             pool.shutdown(wait=False, cancel_futures=True)
             server.interrupt()  # what runs already is not waited for to its end
             raise

@@ -10,7 +10,7 @@ import pytest
 
 from labctl.wait import until
 from tests.cli.commands import Labctl
-from tests.grading.whole_exercise import write_exercise
+from tests.grading.whole_exercise import make_it_wait, write_exercise
 from tests.limits import LIMIT_S
 
 TELLS = """
@@ -51,9 +51,7 @@ def test_what_nohup_ignores_stays_ignored() -> None:
 @pytest.mark.slow
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_verify_leaves_nothing(labctl: Labctl, number: signal.Signals, tmp_path: Path) -> None:
-    folder = write_exercise(labctl.folder)
-    program = folder / "reference" / "shout.py"
-    program.write_text("import signal\nsignal.pause()\n")
+    make_it_wait(write_exercise(labctl.folder))
     scratch = tmp_path / "scratch"
     scratch.mkdir()
     labctl.environment["TMPDIR"] = str(scratch)

@@ -1,9 +1,11 @@
 """``labctl verify`` as an author types it."""
 
+import signal
+
 import pytest
 
 from tests.cli.commands import Labctl
-from tests.grading.whole_exercise import write_exercise
+from tests.grading.whole_exercise import make_it_wait, write_exercise
 
 pytestmark = [pytest.mark.kernel, pytest.mark.slow]
 
@@ -29,6 +31,24 @@ def test_what_is_wrong_is_said_with_where_and_what_next(labctl: Labctl) -> None:
     assert "error: 01-shout/starter (seed 1): no check fails" in done.err
     assert "hint: a starter runs, and fails" in done.err
     assert done.out.endswith(": 2 problems\n")
+
+
+def test_a_problem_is_said_when_it_is_found(labctl: Labctl) -> None:
+    folder = write_exercise(labctl.folder)
+    (folder / "starter" / "shout.py").write_text("import sys\nprint(sys.argv[1].upper())  # TODO\n")
+    make_it_wait(folder)
+
+    with labctl.running("verify", "shout", "--seeds", "1", "--rootless") as running:
+        assert running.process.stderr is not None
+        told = running.process.stderr.readline()
+        hint = running.process.stderr.readline()
+        running.process.send_signal(signal.SIGINT)
+        code, said = running.end()
+
+    assert code == 130
+    assert told == b"error: 01-shout/starter (seed 1): no check fails\n"
+    assert hint.startswith(b"  hint: a starter runs, and fails")
+    assert said == ""
 
 
 def test_json_has_every_run(labctl: Labctl) -> None:

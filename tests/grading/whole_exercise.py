@@ -58,3 +58,11 @@ def write_exercise(place: Path) -> Path:
         path.write_text(textwrap.dedent(text).lstrip())
     (folder.parent / "README.md").write_text("| [shout](01-shout/README.md) | Shout | alone |\n")
     return folder
+
+
+def make_it_wait(folder: Path) -> None:
+    """Have the reference wait for ever when it has shouted, and so the mistake that is a patch."""
+    reference, patch = folder / "reference" / "shout.py", folder / "faulty" / "whispers.patch"
+    reference.write_text(f"{reference.read_text()}import signal\nsignal.pause()\n")
+    hunk = patch.read_text().replace("@@ -1,2 +1,2 @@", "@@ -1,4 +1,4 @@")
+    patch.write_text(f"{hunk} import signal\n signal.pause()\n")
