@@ -123,6 +123,8 @@ def test_wait_and_a_datagram_for_nobody(inetd: SuperServer) -> None:
 
 def test_sighup(inetd: SuperServer) -> None:
     served = inetd.lab["client1"].connect((SERVER, 8001))
+    served.send(b"before")  # it has a server only when that has answered
+    assert served.receive_exactly(6) == b"before"
     inetd.file.write_text("8002 stream tcp nowait root /bin/cat changed /proc/self/cmdline\n")
     inetd.program.signal(signal.SIGHUP)
     # In which order it closes and opens is its own business.
