@@ -37,6 +37,9 @@ _SYSCTLS = (
     ("net.ipv4.tcp_congestion_control", "reno"),
 )
 
+_EPHEMERAL = range(32768, 61000)
+"""The ports that Linux gives by itself (ip(7), ip_local_port_range)."""
+
 
 class Node:
     """One node of the lab."""
@@ -372,16 +375,20 @@ def checked_lab(topology: Topology, *, is_rootless: bool, seed: int) -> Iterator
 
 
 def as_checked(topology: Topology) -> Topology:
-    """Return a copy under a name that nobody else has, whose nodes behave alike on every machine."""
+    """Return a copy under a name that nobody else has, whose nodes behave alike on every machine.
+
+    No two of them choose the same ephemeral port, so that a port says whose packet it is.
+    """
     name = f"check-{uuid.uuid4().hex[:12]}"
-    nodes = tuple(
-        node._replace(
-            netns=f"{name}-{node.name}",
-            sysctls=(*_SYSCTLS, *node.sysctls) if node.kind != "bridge" else node.sysctls,
-        )
-        for node in topology.nodes
-    )
-    return topology._replace(name=name, nodes=nodes)
+    share = len(_EPHEMERAL) // len(topology.nodes) // 2 * 2  # from an even port to an odd one
+    nodes = []
+    for node, first in zip(topology.nodes, _EPHEMERAL[::share], strict=False):
+        node = node._replace(netns=f"{name}-{node.name}")
+        if node.kind != "bridge":
+            ports = ("net.ipv4.ip_local_port_range", f"{first} {first + share - 1}")
+            node = node._replace(sysctls=(*_SYSCTLS, ports, *node.sysctls))
+        nodes.append(node)
+    return topology._replace(name=name, nodes=tuple(nodes))
 
 
 def _family(address: Address | None) -> int:

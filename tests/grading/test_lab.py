@@ -1,6 +1,7 @@
 """The lab of a check: what its nodes do, and faults that prove themselves."""
 
 import signal
+import socket
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -99,6 +100,22 @@ def test_sysctls_change_what_a_node_does(lab: Lab) -> None:
     assert lab["client1"].run("ping", "-c", "1", "-W", "0.2", "10.0.2.2").exit_status == 1
     with pytest.raises(LabError, match=r"net\.ipv4\.no_such"):
         lab["server"].set("net.ipv4.no_such", "1")
+
+
+def test_no_two_nodes_choose_the_same_port(lab: Lab) -> None:
+    taken: list[range] = []
+    for node in lab.nodes:
+        said = node.run("cat", "/proc/sys/net/ipv4/ip_local_port_range").stdout.split()
+        first, last = map(int, said)
+        chosen = node.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        chosen.bind(("0.0.0.0", 0))
+
+        assert first <= chosen.getsockname()[1] <= last
+        assert 32768 <= first < last <= 60999
+        assert (first % 2, last % 2) == (0, 1)  # connect() takes even ones first, bind() odd ones
+        assert not any(first in others or last in others for others in taken)
+        taken.append(range(first, last + 1))
+    assert len(taken) == 3
 
 
 def test_every_refusal_is_answered(lab: Lab) -> None:
