@@ -15,6 +15,7 @@ from labctl.grading.endpoints import WITHIN_S, Address, Listener, Tcp, Udp, conn
 from labctl.grading.program import Ended, Pipes, Program
 from labctl.grading.streams import Collector
 from labctl.grading.unmet import Unmet
+from labctl.kernel.confine import Recipe
 from labctl.kernel.control import Control, RequestRefused
 from labctl.kernel.diag import DiagSocket, SocketEntry
 from labctl.lab import running_lab
@@ -260,7 +261,7 @@ class Lab:
         environment: Mapping[str, str],
         *,
         cwd: str,
-        is_sandboxed: bool = False,
+        recipe: Recipe | None = None,
         most_output: int = _OUTPUT_BYTES,
         is_submitted: bool = False,
         most_resident: int = 0,
@@ -281,6 +282,7 @@ class Lab:
                 stdin_fd=stdin_read,
                 stdout_fd=out_write,
                 stderr_fd=err_write,
+                recipe=recipe,
             )
         except RequestRefused as error:
             for fd in (stdin_write, out_read, err_read):
@@ -297,7 +299,7 @@ class Lab:
             watch = self.watchdog.watch(
                 holder_pid=self.running.holder.pid,
                 pid_in_lab=status.pid,
-                is_sandboxed=is_sandboxed,
+                is_sandboxed=recipe is not None,
                 most_resident=most_resident,
                 most_output=most_output,
                 most_processes=most_processes,
@@ -311,7 +313,7 @@ class Lab:
             status,
             Pipes(stdin_write, stdout, stderr),
             holder_pid=self.running.holder.pid,
-            is_sandboxed=is_sandboxed,
+            is_sandboxed=recipe is not None,
             is_submitted=is_submitted,
             watch=watch,
         )

@@ -17,6 +17,7 @@ from labctl.grading.lab import Lab, Node
 from labctl.grading.program import Ended, Program
 from labctl.grading.unmet import Unmet
 from labctl.kernel import processes
+from labctl.kernel.confine import Recipe
 from labctl.programs.sandbox import Limits, Sandbox, sandboxed
 
 MANIFEST = "submission.yaml"
@@ -194,15 +195,13 @@ def _build(
     limits = _BUILD
     if means.is_sandboxed:
         sandbox = _sandbox(folder, lab, means, limits, is_writable=True)
-        argv, environment = sandboxed(
+        argv, recipe = sandboxed(
             ["sh", "-c", 'cd /submission && exec "$@"', "build", *command], sandbox
         )
-        program = _start(lab, node, "build", argv, environment, "/", limits, is_sandboxed=True)
+        program = _start(lab, node, "build", argv, limits, recipe=recipe)
     else:
         environment = _plain_environment(lab.scratch)
-        program = _start(
-            lab, node, "build", command, environment, folder, limits, is_sandboxed=False
-        )
+        program = _start(lab, node, "build", command, limits, environment, folder)
     program.end_input()
     shown = " ".join(command)
     try:
@@ -319,10 +318,9 @@ class Submission:
                 where,
                 title,
                 _with_this_python(words),
+                limits,
                 environment,
                 self._lab.scratch,
-                limits,
-                is_sandboxed=False,
             )
         sandbox = _sandbox(
             self._prepared.folder,
@@ -331,8 +329,8 @@ class Submission:
             limits,
             grants_raw=self._exercise.grants_raw,
         )
-        argv, environment = sandboxed(words, sandbox)
-        return _start(self._lab, where, title, argv, environment, "/", limits, is_sandboxed=True)
+        argv, recipe = sandboxed(words, sandbox)
+        return _start(self._lab, where, title, argv, limits, recipe=recipe)
 
     def _missing(self, program: str) -> Unmet:
         there = sorted(os.listdir(self._prepared.folder))
@@ -349,11 +347,11 @@ def _start(
     node: Node,
     title: str,
     argv: Sequence[str],
-    environment: Mapping[str, str],
-    cwd: str,
     limits: Limits,
+    environment: Mapping[str, str] = {},
+    cwd: str = "/",
     *,
-    is_sandboxed: bool,
+    recipe: Recipe | None = None,
 ) -> Program:
     return lab.start(
         node,
@@ -361,7 +359,7 @@ def _start(
         argv,
         environment,
         cwd=cwd,
-        is_sandboxed=is_sandboxed,
+        recipe=recipe,
         is_submitted=True,
         most_output=limits.output_bytes,
         most_resident=limits.memory_bytes,

@@ -10,6 +10,10 @@ from labctl.kernel import messages
 from labctl.kernel.control_path import socket_path
 from labctl.kernel.state import LabState
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from labctl.kernel.confine import Recipe
+
 ANSWER_WITHIN_S = 30.0
 """A holder answers at once, unless it is stopped or the machine stands still."""
 
@@ -59,10 +63,12 @@ class Control:
         stdin_fd: int | None = None,
         stdout_fd: int | None = None,
         stderr_fd: int | None = None,
+        recipe: "Recipe | None" = None,
     ) -> ProgramStatus:
         """Start a program. Raises ``RequestRefused`` where it cannot be executed.
 
-        What it writes to a file that is given here does not come into its log.
+        What it writes to a file that is given here does not come into its log. With a recipe it is
+        started in such a sandbox, which brings an environment and a current folder of its own.
         """
         given = {"stdin": stdin_fd, "stdout": stdout_fd, "stderr": stderr_fd}
         files = {name: fd for name, fd in given.items() if fd is not None}
@@ -75,6 +81,7 @@ class Control:
             "env": dict(environment),
             "cwd": cwd,
             "files": list(files),
+            "recipe": recipe,
         }
         answer, _ = self._ask(request, list(files.values()))
         return _program(answer)

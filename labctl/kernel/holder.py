@@ -19,6 +19,7 @@ from typing import Any, NoReturn
 
 from labctl.kernel import messages
 from labctl.kernel.carrier import CarrierMirror
+from labctl.kernel.confine import confine
 from labctl.kernel.joining import enter_node
 from labctl.kernel.output import LogWriter
 from labctl.kernel.places import Places
@@ -310,6 +311,8 @@ class Holder:
                 os.chdir(request["cwd"])
             except OSError:
                 os.chdir("/")  # a folder that a rootless lab does not show, such as one in /run
+            if request.get("recipe"):
+                confine(request["recipe"], request["argv"])
             os.execvpe(request["argv"][0], request["argv"], request["env"])
         except OSError as error:
             os.write(failure, f"{error.errno or 5} {error.strerror}".encode())

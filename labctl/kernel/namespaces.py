@@ -35,10 +35,6 @@ _SECCOMP_MODE_FILTER = 2
 _PR_SET_NO_NEW_PRIVS = 38
 _INSTRUCTION_BYTES = 8  # struct sock_filter
 
-SIGPIPE, SIGXFSZ = 13, 25
-"""To import ``signal`` takes longer than all else that ``confine`` does."""
-_SIG_DFL = None  # a null pointer
-
 _libc = ctypes.CDLL(None, use_errno=True)
 _libc.mount.argtypes = [
     ctypes.c_char_p,
@@ -129,8 +125,3 @@ def set_seccomp_filter(program: bytes) -> None:
 def forbid_new_privileges() -> None:
     """Let no file that this process executes give it any privilege (PR_SET_NO_NEW_PRIVS)."""
     _check(_libc.prctl(_PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0), "prctl")
-
-
-def handle_by_default(number: int) -> None:
-    """Undo what the interpreter has done to a signal: what is ignored stays so in what it executes."""
-    _libc.signal(number, _SIG_DFL)

@@ -1,4 +1,4 @@
-"""What a program that nobody trusts may see and use: decided here, done by ``confine``.
+"""What a program that nobody trusts may see and use: decided here, done by ``labctl.kernel.confine``.
 
 It gets the node's network and nothing else of the lab or the machine: processes, mounts, users
 and the rest are its own, made by bubblewrap (bwrap(1)). Three ways, by what the lab's owner may:
@@ -12,14 +12,13 @@ and the rest are its own, made by bubblewrap (bwrap(1)). Three ways, by what the
 
 import functools
 import os
-import sys
 from collections.abc import Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 from labctl.errors import LabError
 from labctl.kernel import seccomp
-from labctl.programs import confine, forbidden
-from labctl.programs.confine import RECIPE_VARIABLE, to_variable
+from labctl.kernel.confine import Recipe
+from labctl.programs import forbidden
 from labctl.programs.interpreter import Interpreter, interpreter
 from labctl.programs.sandbox_tools import find_tools
 from labctl.programs.sandbox_tools import why_no_sandbox as why_no_sandbox
@@ -60,11 +59,9 @@ def look_at_machine() -> None:
 
 
 @functools.cache
-def _filters() -> dict[str, bytes]:
-    return {
-        "outer_filter": seccomp.export(forbidden.EVERYWHERE),
-        "inner_filter": seccomp.export(forbidden.INSIDE),
-    }
+def _filters() -> tuple[str, str]:
+    """Return the outer and the inner one, as a recipe has them."""
+    return seccomp.export(forbidden.EVERYWHERE).hex(), seccomp.export(forbidden.INSIDE).hex()
 
 
 class Limits(NamedTuple):
@@ -107,8 +104,8 @@ class Sandbox(NamedTuple):
     hostname: str = "sandbox"
 
 
-def sandboxed(argv: Sequence[str], sandbox: Sandbox) -> tuple[list[str], dict[str, str]]:
-    """Return the command line and the environment with which the lab's holder starts a program.
+def sandboxed(argv: Sequence[str], sandbox: Sandbox) -> tuple[list[str], Recipe]:
+    """Return the command line and the recipe with which the lab's holder starts a program.
 
     ``python3`` as its first word means an interpreter that there is in the sandbox. Raises
     ``LabError`` where the submission is not there, or a tool is not.
@@ -118,7 +115,8 @@ def sandboxed(argv: Sequence[str], sandbox: Sandbox) -> tuple[list[str], dict[st
     submission = _submission(sandbox)
     tools = find_tools()
     python = interpreter()
-    recipe = {
+    outer_filter, inner_filter = _filters()
+    recipe: Recipe = {
         "bwrap": tools.bwrap,
         "limits": _limits(sandbox.limits),
         "scratch": {
@@ -132,7 +130,8 @@ def sandboxed(argv: Sequence[str], sandbox: Sandbox) -> tuple[list[str], dict[st
             *(word for pair in sandbox.environment.items() for word in ("--setenv", *pair)),
         ],
         "files": _accounts(_uid(sandbox)),
-        **_filters(),
+        "outer_filter": outer_filter,
+        "inner_filter": inner_filter,
         "environment": _environment(python),
     }
     command = [
@@ -141,12 +140,7 @@ def sandboxed(argv: Sequence[str], sandbox: Sandbox) -> tuple[list[str], dict[st
         *(tools.prlimit, f"--nproc={sandbox.limits.processes}", "--"),
         *([python.path, *argv[1:]] if argv[0] == "python3" else argv),
     ]
-    package = os.path.dirname(_package())
-    return (
-        # Without `site`, and nothing from the folder that the file is in.
-        [sys.executable, "-S", "-P", confine.__file__, *command],
-        {RECIPE_VARIABLE: to_variable(recipe), "PYTHONPATH": package, "PATH": _PATH},
-    )
+    return command, recipe
 
 
 def exit_status_of(reported: int) -> int:

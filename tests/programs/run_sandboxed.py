@@ -50,7 +50,7 @@ def main() -> None:
         is_writable=request["is_writable"],
         environment=request["environment"],
     )
-    argv, environment = sandboxed(request["command"], sandbox)
+    argv, recipe = sandboxed(request["command"], sandbox)
     out, err = Reader(), Reader()
     stdin_read, stdin_write = os.pipe()
     name = f"p{os.getpid()}"
@@ -59,11 +59,12 @@ def main() -> None:
         "client1",
         netns,
         argv,
-        environment=environment,
+        environment={},
         cwd="/",
         stdin_fd=stdin_read,
         stdout_fd=out.write_fd,
         stderr_fd=err.write_fd,
+        recipe=recipe,
     )
     for fd in (stdin_read, out.write_fd, err.write_fd):
         os.close(fd)

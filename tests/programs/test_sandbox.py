@@ -5,15 +5,15 @@ import shutil
 import signal
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import pytest
 
 from labctl.errors import LabError
+from labctl.kernel.confine import Recipe
 from labctl.kernel.control import Control
 from labctl.programs import interpreter
-from labctl.programs.confine import RECIPE_VARIABLE, from_variable
 from labctl.programs.logs import read_log
 from labctl.programs.sandbox import (
     MIB,
@@ -69,10 +69,8 @@ def test_a_submission_that_the_lab_does_not_see_is_an_error() -> None:
 
 
 def _options(sandbox: Sandbox) -> list[str]:
-    _, environment = sandboxed(["true"], sandbox)
-    options = from_variable(environment[RECIPE_VARIABLE])["options"]
-    assert isinstance(options, list)
-    return options
+    _, recipe = sandboxed(["true"], sandbox)
+    return list(recipe["options"])
 
 
 def test_an_ordinary_users_program_gets_a_user_namespace(tmp_path: Path) -> None:
@@ -204,6 +202,15 @@ def test_a_program_that_is_not_there_fails_with_its_name(lab: Grader) -> None:
 
 
 @pytest.mark.kernel
+def test_no_signal_is_ignored_that_the_holder_ignores(lab: Grader) -> None:
+    """A C program that writes to a connection that has gone dies of SIGPIPE, as it does outside."""
+    ended = lab.run_in(lab.submission({}), ("grep", "SigIgn", "/proc/self/status"))
+
+    ignored = int(ended.stdout.split()[1], 16)
+    assert not [n for n in (signal.SIGPIPE, signal.SIGXFSZ) if ignored >> (n - 1) & 1], ended
+
+
+@pytest.mark.kernel
 def test_an_interpreter_of_the_owners_works_from_another_place(
     request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -219,17 +226,18 @@ def test_an_interpreter_of_the_owners_works_from_another_place(
         monkeypatch.setattr(sys, "executable", str(Path(base, "bin", system.name)))
         show = lab.submission({"main.py": "import sys; print(sys.executable, sys.prefix)"})
         sandbox = Sandbox(str(show), is_rootless=owner.is_rootless, uid=lab.uid)
-        argv, environment = sandboxed(["python3", "/submission/main.py"], sandbox)
+        command, recipe = sandboxed(["python3", "/submission/main.py"], sandbox)
 
-        assert _output(lab, argv, environment) == f"/opt/python/bin/{system.name} /opt/python\n"
+        assert _output(lab, command, recipe) == f"/opt/python/bin/{system.name} /opt/python\n"
 
 
-def _output(lab: Grader, argv: list[str], environment: dict[str, str]) -> str:
+def _output(lab: Grader, command: Sequence[str], recipe: Recipe) -> str:
     state = lab.owner.state(lab.lab)
     netns = state.netns("client1")
     assert netns is not None
-    Control(state).start("once", "client1", netns, argv, environment=environment, cwd="/")
-    Control(state).wait("once", 20)
+    control = Control(state)
+    control.start("once", "client1", netns, command, environment={}, cwd="/", recipe=recipe)
+    control.wait("once", 20)
     return read_log(state, "once").decode()
 
 
