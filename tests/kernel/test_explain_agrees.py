@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.owners import unique_name
+
 HERE = Path(__file__).parent
 LABS = HERE.parent.parent / "labs"
 VIEW = str(HERE / "kernel_view.py")
@@ -91,13 +93,13 @@ def test_the_explained_script_builds_what_up_builds(
         (
             "lossy.yaml",
             (),
-            ("lossy-client", "eth0"),
+            ("client", "eth0"),
             '"loss-random": {"correlation": 0, "loss": 0.05}',
         ),
         (
             "dumbbell.yaml.j2",
             ("-p", "rate=10mbit"),
-            ("dumbbell-left_router", "middle"),
+            ("left_router", "middle"),
             '"rate": {',
         ),
     ],
@@ -107,8 +109,8 @@ def test_the_explained_script_makes_links_as_bad_as_up_does(
 ) -> None:
     views = _agree(LABS / lab, parameters, tmp_path)
 
-    netns, name = interface
-    view = views[f"explained-{netns}"]
+    node, name = interface
+    [view] = [view for netns, view in views.items() if netns.endswith(f"-{node}")]
     assert isinstance(view, dict)
     [options] = [
         options for where, kind, options in view["qdiscs"] if (where, kind) == (name, "netem")
@@ -118,7 +120,7 @@ def test_the_explained_script_makes_links_as_bad_as_up_does(
 
 def _agree(lab: Path, parameters: tuple[str, ...], tmp_path: Path) -> dict[str, object]:
     """Build the lab both ways, and return what the kernel shows of both."""
-    name = f"explained-{lab.name.partition('.')[0]}"
+    name = unique_name()
     explained = labctl("explain", str(lab), *parameters, "--name", name)
     assert explained.returncode == 0, explained.stderr
     script = tmp_path / "script.sh"
@@ -139,7 +141,7 @@ def _agree(lab: Path, parameters: tuple[str, ...], tmp_path: Path) -> dict[str, 
 
 
 def test_status_reads_back_what_ip_shows(tmp_path: Path) -> None:
-    name = "read-back"
+    name = unique_name()
     up = labctl("up", str(HERE / "everything.yaml"), "--rootless", "--name", name)
     assert up.returncode == 0, up.stderr
     try:

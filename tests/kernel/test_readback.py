@@ -9,6 +9,7 @@ import pytest
 from labctl.kernel.control import Control
 from labctl.kernel.readback import InstalledRoute, read_node
 from labctl.lab import RunningLab, open_lab
+from tests.owners import unique_name
 
 pytestmark = pytest.mark.kernel
 
@@ -18,8 +19,8 @@ def labctl(*words: str) -> None:
 
 
 @pytest.fixture
-def lab(worker_id: str) -> Iterator[RunningLab]:
-    name = f"readback-{worker_id}"
+def lab() -> Iterator[RunningLab]:
+    name = unique_name()
     labctl("up", "two_clients", "--rootless", "--name", name)
     try:
         yield open_lab(name)
