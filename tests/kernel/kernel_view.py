@@ -53,7 +53,8 @@ def routes(netns: str) -> list[str]:
     for family in ("-4", "-6"):
         text = ask(netns, "ip", "-json", family, "route", "show", "table", "all")
         for route in json.loads(text or "[]"):
-            if "fe80" in json.dumps(route) or route.get("dst") == "multicast":
+            # These come with the carrier, which a worker of the kernel's notices in its own time.
+            if "fe80" in json.dumps(route) or route.get("type") == "multicast":
                 continue
             route.pop("flags", None)
             found.append(json.dumps(route, sort_keys=True))
@@ -62,7 +63,7 @@ def routes(netns: str) -> list[str]:
 
 def qdiscs(netns: str) -> list[tuple[str, str, str]]:
     """Return interface, qdisc and options, once no interface waits for its carrier any more."""
-    deadline = time.monotonic() + 10
+    deadline = time.monotonic() + 30
     while True:
         shown = json.loads(ask(netns, "tc", "-json", "qdisc", "show"))
         found = sorted((each["dev"], each["kind"], _options(each)) for each in shown)
