@@ -1,5 +1,6 @@
 import pytest
 
+from tests.limits import LIMIT_S
 from tests.owners import ROOTLESS_OWNERS, owner_of_kind
 
 pytestmark = pytest.mark.kernel
@@ -19,7 +20,7 @@ def test_setgroups_succeeds_in_a_rootless_lab(
                 "exec", "-l", name, "client1", "--", "/usr/bin/env", "python3", "-c", SCRIPT
             ).stdout
         else:
-            ready = ("--ready", "log as ever", "--name", "changer")
+            ready = ("--ready", "log as ever", "--within", str(LIMIT_S), "--name", "changer")
             done = owner.labctl("run", "-l", name, "-d", *ready, "client1", "python3", "-c", SCRIPT)
             assert done.returncode == 0, done.stderr
             output = owner.labctl("logs", "-l", name, "changer").stdout
