@@ -136,7 +136,10 @@ class Control:
             self._connect(sock)
             sock.settimeout(timeout_s)
             try:
-                messages.send(sock, request, fds)
+                try:
+                    messages.send(sock, request, fds)
+                except BrokenPipeError:
+                    pass  # turned away before it was sent: the answer is there, and says why
                 answer, received = messages.receive(sock)
                 if received:
                     sock.recv(1)  # its end: the holder has no copy any more

@@ -37,7 +37,6 @@ _DEFAULT_SIGNALS = (
 """What a program gets anew: the interpreter ignores some, the launcher's parent perhaps others."""
 
 _READ_BYTES = 65536
-_TURN_AWAY_WITHIN_S = 0.1
 
 
 class _Program:
@@ -169,12 +168,15 @@ class Holder:
         try:
             client, _ = self._listener.accept()
             with client:
-                # Closed with a request unread, the other end would see a reset and no answer.
-                client.settimeout(_TURN_AWAY_WITHIN_S)
-                client.recv(1)
+                # Closed with a request unread, the other end would see a reset and no answer. One
+                # that has not asked yet cannot do so any more, and finds the answer there.
+                client.setblocking(False)
+                client.shutdown(socket.SHUT_RD)
+                while client.recv(1):
+                    pass
                 _reply(client, {"error": error.strerror, "errno": error.errno})
         except OSError:
-            pass  # it has gone, or asks nothing
+            pass  # it has gone
         try:
             self._spare_fd = os.open("/dev/null", os.O_RDONLY | os.O_CLOEXEC)
         except OSError:

@@ -3,20 +3,23 @@
 import errno
 import os
 import resource
+import select
 import signal
 import socket
-from collections.abc import Iterator
-from contextlib import ExitStack
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 import pytest
 
+from labctl.kernel import messages
 from labctl.kernel.control import Control, ProgramStatus, RequestRefused
 from labctl.kernel.control_path import socket_path
 from labctl.kernel.output import LIMIT_BYTES
 from labctl.kernel.state import LabState
 from labctl.programs.logs import read_log
 from labctl.wait import until
+from tests.limits import LIMIT_S
 from tests.owners import OWNERS, Owner, owner_of_kind, signal_mask
 
 pytestmark = pytest.mark.kernel
@@ -306,8 +309,9 @@ def test_a_holder_without_free_descriptors_refuses_and_lives(own_lab: LabState) 
     _start(own_lab, "another", "true")
 
 
-def test_a_connection_is_turned_away_where_no_descriptor_is_left(own_lab: LabState) -> None:
-    holder = own_lab.holder()
+@contextmanager
+def _no_descriptor_left(lab: LabState) -> Iterator[None]:
+    holder = lab.holder()
     assert holder is not None
     opened = Path(f"/proc/{holder.pid}/fd")
     limit = 1 + max(int(path.name) for path in opened.iterdir())
@@ -315,11 +319,34 @@ def test_a_connection_is_turned_away_where_no_descriptor_is_left(own_lab: LabSta
     with ExitStack() as stack:
         for _ in range(limit):  # more than it has room for
             sock = stack.enter_context(socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET))
-            with socket_path(own_lab, "control") as path:
+            with socket_path(lab, "control") as path:
                 sock.connect(path)
+        yield
+    _limit_files(holder.pid, 1000)
+
+
+def test_a_connection_is_turned_away_where_no_descriptor_is_left(own_lab: LabState) -> None:
+    with _no_descriptor_left(own_lab), pytest.raises(RequestRefused) as refused:
+        Control(own_lab).programs()
+
+    assert refused.value.errno == errno.EMFILE
+    assert Control(own_lab).programs() == []
+
+
+def test_a_connection_that_is_turned_away_before_it_asks_is_told_why(
+    own_lab: LabState, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    send = messages.send
+
+    def send_late(sock: socket.socket, message: Mapping[str, object], fds: Sequence[int]) -> None:
+        is_turned_away, _, _ = select.select([sock], [], [], LIMIT_S)
+        assert is_turned_away
+        send(sock, message, fds)
+
+    with _no_descriptor_left(own_lab), monkeypatch.context() as slowly:
+        slowly.setattr(messages, "send", send_late)
         with pytest.raises(RequestRefused) as refused:
             Control(own_lab).programs()
-    _limit_files(holder.pid, 1000)
 
     assert refused.value.errno == errno.EMFILE
     assert Control(own_lab).programs() == []
