@@ -231,7 +231,7 @@ def test_a_program_that_daemonises_has_ended_and_its_child_dies_with_the_lab(
 ) -> None:
     _start(lab, "daemon", "sh", "-c", "setsid sh -c 'echo $$; exec tail -f /dev/null' & exit 0")
     ended = Control(lab).wait("daemon", 60)
-    output = until(lambda: read_log(lab, "daemon"), within_s=10)
+    output = until(lambda: read_log(lab, "daemon"), LIMIT_S)
 
     assert ended is not None
     assert ended.exit_status == 0
@@ -251,9 +251,9 @@ def test_a_child_that_outlives_its_program_does_not_write_into_the_next_ones_log
     _start(lab, "server", "sh", "-c", f"(read word <{gate}; echo old; : >{gate}.done) & exit 0")
     Control(lab).wait("server", 60)
     _start(lab, "server", "sh", "-c", "echo new; exec tail -f /dev/null")
-    until(lambda: read_log(lab, "server"), within_s=10)
+    until(lambda: read_log(lab, "server"), LIMIT_S)
     gate.write_text("go\n")
-    done = until(lambda: (tmp_path / "gate.done").exists(), within_s=10)
+    done = until(lambda: (tmp_path / "gate.done").exists(), LIMIT_S)
     Control(lab).signal("server", signal.SIGKILL)
     Control(lab).wait("server", 60)
 
@@ -264,7 +264,7 @@ def test_a_child_that_outlives_its_program_does_not_write_into_the_next_ones_log
 def test_endless_output_fills_neither_the_disk_nor_the_holders_time(lab: LabState) -> None:
     _start(lab, "endless", "yes")
     logs = Path(lab.file("logs"))
-    rotated = until(lambda: (logs / "endless.old").exists(), within_s=30)
+    rotated = until(lambda: (logs / "endless.old").exists(), LIMIT_S)
     answered = [Control(lab).programs()[0].name for _ in range(5)]
     Control(lab).signal("endless", signal.SIGKILL)
     Control(lab).wait("endless", 60)

@@ -12,6 +12,7 @@ import pytest
 from labctl.kernel.ending import end_holder
 from labctl.kernel.state import wait_ended
 from labctl.wait import until
+from tests.limits import LIMIT_S
 from tests.owners import OWNERS, Owner, owner_of_kind, signal_mask
 
 pytestmark = pytest.mark.kernel
@@ -184,7 +185,7 @@ def test_the_command_dies_with_a_labctl_that_is_killed(lab: Lab) -> None:
         process.kill()
         process.wait()
         # Everybody in the lab shares its pid namespace.
-        gone = until(lambda: lab.run("sh", "-c", f"! kill -0 {pid}").returncode == 0, within_s=30)
+        gone = until(lambda: lab.run("sh", "-c", f"! kill -0 {pid}").returncode == 0, LIMIT_S)
 
     assert pid.isdecimal()
     assert gone
@@ -192,7 +193,7 @@ def test_the_command_dies_with_a_labctl_that_is_killed(lab: Lab) -> None:
 
 def test_who_is_inside_is_noted_as_long_as_it_is(lab: Lab) -> None:
     with lab.start("cat", stdin=subprocess.PIPE) as process:
-        noted = until(lab.joiners, within_s=10)
+        noted = until(lab.joiners, LIMIT_S)
         process.communicate()
 
     assert noted is not None

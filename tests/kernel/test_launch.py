@@ -123,7 +123,7 @@ def _start_never_ready(owner: Owner, name: str) -> tuple[subprocess.Popen[str], 
     file = _lab_file(owner, name, NEVER_READY)
     process = owner.start("up", file, "--name", name, *owner.up_options)
     # The program has its log from the moment of its start.
-    started = until(lambda: Path(owner.state(name).file("logs/silent")).exists(), within_s=10)
+    started = until(lambda: Path(owner.state(name).file("logs/silent")).exists(), LIMIT_S)
     assert started, process.communicate(timeout=5)
     return process, file
 
@@ -137,10 +137,10 @@ def test_a_lab_whose_launcher_ends_before_the_commit_ends_too(owner: Owner, numb
             process.communicate(timeout=60)
         Path(file).unlink()
         state = owner.state(name)
-        ended = until(lambda: not state.is_up(), within_s=30)
+        ended = until(lambda: not state.is_up(), LIMIT_S)
         if number != signal.SIGINT:
             # Its folder is for `labctl gc`, or the next `up`.
-            until(lambda: owner.labctl("gc").returncode == 0 and not state.exists(), within_s=30)
+            until(lambda: owner.labctl("gc").returncode == 0 and not state.exists(), LIMIT_S)
 
         assert ended
         assert _is_nothing_left(owner, name)
