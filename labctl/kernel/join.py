@@ -72,16 +72,20 @@ def run_in_node(
     report_read, report_write = os.pipe2(os.O_CLOEXEC)
     # Before the fork: no signal may hit a labctl that would leave the command alone.
     before = {number: signal.signal(number, signal.SIG_IGN) for number in _IGNORED}
+    # The interpreter itself writes the number of a signal there. A handler in Python would have to
+    # wait for the end of a system call that begins in the moment after the signal.
+    os.set_blocking(orders_write, False)
+    woken_before = signal.set_wakeup_fd(orders_write, warn_on_full_buffer=False)
     for number in _PASSED_ON:
-        before[number] = signal.signal(number, lambda got, _: _order(orders_write, got))
+        before[number] = signal.signal(number, lambda *_: None)
     child = os.fork()
     if child == 0:
+        signal.set_wakeup_fd(-1)
         os.close(orders_write)
         os.close(report_read)
         joiner = _Joiner(state, holder, pidfd, netns, argv, environment, orders_read, report_write)
         joiner.leads_terminal = terminal is not None
         joiner.run(before)
-    os.close(orders_read)
     os.close(report_write)
     # The command has them now: a reader of its output must not wait for this process as well.
     null = os.open("/dev/null", os.O_RDWR | os.O_CLOEXEC)
@@ -99,7 +103,9 @@ def run_in_node(
             os.close(terminal)
         for number, handler in before.items():
             signal.signal(number, handler)
+        signal.set_wakeup_fd(woken_before)
         os.close(orders_write)
+        os.close(orders_read)  # not before: to write where nobody reads would be an error
         os.close(report_read)
         try:
             os.unlink(registration)
@@ -128,13 +134,6 @@ def _take_terminal(fd: int) -> None:
         pass
     finally:
         signal.signal(signal.SIGTTOU, before)
-
-
-def _order(fd: int, number: int) -> None:
-    try:
-        os.write(fd, bytes([number]))
-    except BrokenPipeError:
-        pass
 
 
 def _read_report(state: LabState, argv: Sequence[str], report: str) -> int:
@@ -208,8 +207,9 @@ class _Joiner:
 
     def run(self, handlers: Mapping[signal.Signals, object]) -> NoReturn:
         """Join the lab, fork the keeper into it, and leave the two alone."""
-        # Ctrl-Z must not stop this process while it has a child inside.
-        mask = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTSTP})
+        # Ctrl-Z must not stop this process while it has a child inside. What is passed on is for
+        # the command alone, which gets it when it is ready to be executed.
+        mask = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTSTP, *_PASSED_ON})
         try:
             # One call: the kernel enters the user namespace first, which allows the others.
             setns(self._pidfd, ROOTLESS if self._rootless else CLONE_NEWPID)
@@ -218,8 +218,8 @@ class _Joiner:
             inside = os.fork()
             if inside == 0:
                 if os.fork() == 0:
-                    signal.pthread_sigmask(signal.SIG_SETMASK, mask)
-                    self._keep(handlers)
+                    signal.pthread_sigmask(signal.SIG_SETMASK, {*mask, *_PASSED_ON})
+                    self._keep(handlers, mask)
                 os._exit(0)
             os.waitpid(inside, 0)
         except OSError as error:
@@ -229,10 +229,12 @@ class _Joiner:
         finally:
             os._exit(0)
 
-    def _keep(self, handlers: Mapping[signal.Signals, object]) -> None:
+    def _keep(
+        self, handlers: Mapping[signal.Signals, object], mask: set[signal.Signals | int]
+    ) -> None:
         command = os.fork()
         if command == 0:
-            self._become_command(handlers)
+            self._become_command(handlers, mask)
         # Or a reader of the command's output would wait for this process too.
         null = os.open("/dev/null", os.O_RDWR)
         for fd in (0, 1, 2):
@@ -257,7 +259,9 @@ class _Joiner:
         self._report(f"ended {code if code >= 0 else 128 - code}")
         os._exit(0)
 
-    def _become_command(self, handlers: Mapping[signal.Signals, object]) -> NoReturn:
+    def _become_command(
+        self, handlers: Mapping[signal.Signals, object], mask: set[signal.Signals | int]
+    ) -> NoReturn:
         try:
             die_with_parent(signal.SIGKILL)
             if self._netns is not None:
@@ -280,6 +284,7 @@ class _Joiner:
         # The interpreter ignores these two.
         signal.signal(signal.SIGPIPE, signal.SIG_DFL)
         signal.signal(signal.SIGXFSZ, signal.SIG_DFL)
+        signal.pthread_sigmask(signal.SIG_SETMASK, mask)
         try:
             os.execvpe(self._argv[0], self._argv, self._environment)
         except OSError as error:

@@ -3,6 +3,7 @@
 import os
 import signal
 import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
@@ -12,6 +13,7 @@ import pytest
 from labctl.kernel.ending import end_holder
 from labctl.kernel.state import wait_ended
 from labctl.wait import until
+from tests.checkers import CHECKOUT
 from tests.limits import LIMIT_S
 from tests.owners import OWNERS, Owner, owner_of_kind, signal_mask
 
@@ -132,6 +134,63 @@ def test_a_signal_sent_to_labctl_reaches_the_command(lab: Lab, name: str) -> Non
         output, _ = process.communicate(timeout=30)
 
     assert (ready, output, process.returncode) == ("ready\n", f"got {name}\n", 3)
+
+
+BEFORE_IT_WAITS = """
+import ctypes, operator, os
+from labctl.cli import run_and_exit
+
+labctl, libc, read = os.getpid(), ctypes.CDLL(None), os.read
+
+def signal_and_read(fd, size):
+    if os.getpid() != labctl or size != 4096:
+        return read(fd, size)
+    os.read = read
+    buffer = ctypes.create_string_buffer(size)
+    # One after the other, and no step of the interpreter in between.
+    _, got = map(operator.call, (libc.kill, libc.read), (labctl, fd), (15, buffer), (0, size))
+    return buffer.raw[:got]
+
+os.read = signal_and_read
+run_and_exit()
+"""
+
+BEFORE_IT_IS_EXECUTED = """
+import os
+from labctl.cli import run_and_exit
+from labctl.kernel import join
+
+enter_node = join.enter_node
+
+def enter_node_and_signal(*arguments, **options):
+    enter_node(*arguments, **options)
+    os.kill(os.getpid(), 15)
+
+join.enter_node = enter_node_and_signal
+run_and_exit()
+"""
+
+
+@pytest.mark.parametrize(
+    "script", [BEFORE_IT_WAITS, BEFORE_IT_IS_EXECUTED], ids=["labctl", "the command"]
+)
+def test_a_signal_that_comes_in_the_moment_before_is_not_lost(
+    request: pytest.FixtureRequest, script: str
+) -> None:
+    owner = owner_of_kind(OWNERS[0], request)
+    with owner.lab() as name:
+        words = ("exec", "-l", name, "client1", "--", "sleep", "1000")
+        done = subprocess.run(
+            [sys.executable, "-c", script, *words],
+            capture_output=True,
+            text=True,
+            check=False,
+            cwd=CHECKOUT,
+            env=dict(owner.environment),
+            timeout=LIMIT_S,
+        )
+
+    assert (done.returncode, done.stderr) == (128 + signal.SIGTERM, "")
 
 
 def test_a_command_that_survives_ctrl_c_is_waited_for(lab: Lab) -> None:
