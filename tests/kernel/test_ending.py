@@ -37,8 +37,10 @@ def _stopped_cat() -> Iterator[subprocess.Popen[bytes]]:
     with _start("cat") as process:
         process.send_signal(signal.SIGSTOP)
         os.waitid(os.P_PID, process.pid, os.WSTOPPED | os.WNOWAIT)
-        yield process
-        process.kill()
+        try:
+            yield process
+        finally:
+            process.kill()
 
 
 def test_a_holder_is_killed_whatever_it_ignores() -> None:
