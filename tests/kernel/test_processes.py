@@ -201,7 +201,7 @@ def _living(one: Started) -> dict[int, str]:
     Those that have ended are not among them: a sandbox's pid 1, which has not stopped, takes note
     of its orphans whenever it comes to it.
     """
-    pids = [pid for pid in one.pids() if processes.state(pid) not in ("Z", "")]
+    pids = [pid for pid in one.pids() if processes.state(pid) not in ("Z", "X", "")]
     return {pid: Path(f"/proc/{pid}/schedstat").read_text().split()[0] for pid in pids}
 
 
