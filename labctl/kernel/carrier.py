@@ -7,6 +7,7 @@ follows the state of the other node's end, which the kernel announces in that no
 """
 
 import errno
+import select
 import socket
 from collections.abc import Callable, Iterator
 from struct import unpack_from
@@ -17,6 +18,8 @@ from labctl.kernel.wire import Follower
 _RTMGRP_LINK = 1
 _IFF_UP = 1
 _RECEIVE_BYTES = 1 << 16
+_MOST_WAITING = 200
+"""More announcements than a socket keeps; a node can make them without end."""
 
 
 class CarrierMirror:
@@ -35,6 +38,7 @@ class CarrierMirror:
         self._batch = netlink.Batch(hidden)
         numbers = {name: ifindex for ifindex, name in netlink.list_links(hidden)}
         self._sockets: dict[str, socket.socket] = {}
+        self._poll = select.poll()
         self._hidden: dict[tuple[str, str], int] = {}
         self._is_up: dict[tuple[str, str], bool] = {}
         for follower in followers:
@@ -45,12 +49,24 @@ class CarrierMirror:
                 sock = open_in(follower.netns)
                 sock.bind((0, _RTMGRP_LINK))
                 sock.setblocking(False)
+                _ask_for_all(sock)  # what has gone down before that is not announced any more
+                self._poll.register(sock, select.POLLIN)
                 self._sockets[follower.netns] = sock
+        self._followers = dict(self.sources())
 
     def sources(self) -> Iterator[tuple[int, Callable[[], None]]]:
         """Yield descriptors to watch, each with what to call once it is readable."""
         for netns, sock in self._sockets.items():
             yield sock.fileno(), lambda netns=netns, sock=sock: self._follow(netns, sock)  # type: ignore[misc]
+
+    def catch_up(self) -> None:
+        """Follow all that has been announced by now."""
+        for _ in range(_MOST_WAITING):
+            ready = self._poll.poll(0)
+            if not ready:
+                return
+            for fd, _ in ready:
+                self._followers[fd]()
 
     def _follow(self, netns: str, sock: socket.socket) -> None:
         try:
@@ -60,8 +76,7 @@ class CarrierMirror:
         except OSError as error:
             if error.errno != errno.ENOBUFS:
                 raise
-            # Announcements were lost: ask for the state of every interface instead.
-            sock.send(netlink.message(netlink.RTM_GETLINK, netlink.NLM_F_DUMP, bytes(16)))
+            _ask_for_all(sock)  # announcements were lost
             return
         for interface, is_up in _link_states(data):
             place = netns, interface
@@ -74,6 +89,11 @@ class CarrierMirror:
             self._batch.flush()
         except netlink.NetlinkError:
             pass  # the interface has been deleted, and its link with it
+
+
+def _ask_for_all(sock: socket.socket) -> None:
+    """Have the kernel announce the state of every interface."""
+    sock.send(netlink.message(netlink.RTM_GETLINK, netlink.NLM_F_DUMP, bytes(16)))
 
 
 def _link_states(data: bytes) -> Iterator[tuple[str, bool]]:

@@ -92,6 +92,7 @@ class Holder:
         self._programs: dict[str, _Program] = {}
         self._poll = select.poll()
         self._readers: dict[int, Callable[[], None]] = {}
+        self._carriers: CarrierMirror | None = None
         self._places = Places(None if wire is None else wire.netns_fd)
         self._spare_fd: int | None = os.open("/dev/null", os.O_RDONLY | os.O_CLOEXEC)
         # Each running program takes two descriptors here; the programs keep the limit they know.
@@ -209,6 +210,9 @@ class Holder:
     def _carry_out(self, request: dict[str, Any], fds: list[int], client: socket.socket) -> None:
         # Whoever saw a program end asks about one that has ended, whatever the loop read first.
         self._reap()
+        # And whoever set an interface down looks for a link whose other end has noticed.
+        if self._carriers is not None:
+            self._carriers.catch_up()
         match request["do"]:
             case "start":
                 _reply(client, self._start(request, fds).as_json())

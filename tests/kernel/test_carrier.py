@@ -51,6 +51,27 @@ print(is_up("outa"))
     assert run(code) == ["True", "False", "True", "True"]
 
 
+def test_an_interface_that_was_down_before_is_followed() -> None:
+    code = """
+ip("link", "set", "ina", "down")
+late = CarrierMirror([Follower("node", "ina", "outa")], open_in, netlink.open_socket())
+late.catch_up()
+print(is_up("outa"))
+"""
+    assert run(code) == ["False"]
+
+
+def test_all_that_has_been_announced_is_followed_at_once() -> None:
+    code = """
+for mtu in range(1400, 1420):
+    ip("link", "set", "ina", "mtu", str(mtu))
+ip("link", "set", "ina", "down")
+mirror.catch_up()
+print(is_up("outa"), select.select([fd], [], [], 0)[0])
+"""
+    assert run(code) == ["False", "[]"]
+
+
 def test_other_interfaces_are_not_followed() -> None:
     code = """
 ip("link", "set", "outb", "down")
