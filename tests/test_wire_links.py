@@ -265,7 +265,7 @@ def test_a_link_that_is_down_at_one_end_is_seen_at_the_other(
     if impaired:
         lab.impair("a", "delay 1ms")
     near_end, far_end = (lab.open(n, socket.AF_INET, socket.SOCK_DGRAM) for n in (near, far))
-    assert _flags(far_end) & _IFF_RUNNING
+    assert until(lambda: bool(_flags(far_end) & _IFF_RUNNING), LIMIT_S)
 
     _set_flags(near_end, _flags(near_end) & ~_IFF_UP)
     assert until(lambda: not _flags(far_end) & _IFF_RUNNING, LIMIT_S)
