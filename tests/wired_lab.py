@@ -9,6 +9,7 @@ from pathlib import Path
 
 from labctl.impairing import FATES, Impairer, running_topology
 from labctl.kernel.control import Control
+from labctl.kernel.processes import host_pid
 from labctl.kernel.state import open_process, start_time, wait_ended
 from labctl.kernel.wire import HIDDEN
 from labctl.lab import up
@@ -121,14 +122,11 @@ class WiredLab:
 
     def emulator_pid(self) -> int:
         """Return the process id of the emulator, as this machine numbers it."""
-        assert EMULATOR in {each.name for each in self.control.programs() if each.ended is None}
-        holder = self.lab.holder.pid
-        children = Path(f"/proc/{holder}/task/{holder}/children").read_text().split()
-        [pid] = [
-            int(child)
-            for child in children
-            if b"labctl.wire.emulator" in Path(f"/proc/{child}/cmdline").read_bytes()
+        [emulator] = [
+            each for each in self.control.programs() if each.name == EMULATOR and each.ended is None
         ]
+        pid = host_pid(self.lab.holder.pid, emulator.pid)
+        assert pid is not None
         return pid
 
     def kill_emulator(self) -> None:

@@ -62,7 +62,7 @@ def test_one_that_is_killed_over_a_request_is_silent(lab: WiredLab, client: Emul
     # It does not take the request before it is dead.
     os.kill(pid := lab.emulator_pid(), signal.SIGSTOP)
     reader, writer = socket.socketpair()
-    if os.fork() == 0:
+    if (child := os.fork()) == 0:
         try:
             reader.recv(1)
             os.kill(pid, signal.SIGKILL)
@@ -72,7 +72,7 @@ def test_one_that_is_killed_over_a_request_is_silent(lab: WiredLab, client: Emul
         writer.send(b"x")
         with pytest.raises(EmulatorSilent):
             client.ask({"do": "show"})
-    os.wait()
+    os.waitpid(child, 0)
 
 
 def test_what_it_refuses_is_an_error_with_its_words(client: EmulatorClient) -> None:
