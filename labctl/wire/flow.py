@@ -1,6 +1,7 @@
 """One direction of one link in the emulator: frames in, its rules, its channel, frames out."""
 
 import os
+import socket
 import time
 
 from labctl.kernel.packet_socket import (
@@ -143,9 +144,16 @@ class Flow:
                 for passed in rules.offer(frame, now_ns):
                     send(passed, now_ns)
         else:
-            self._has_more = True
+            self._has_more = self._is_behind()
         self.release(now_ns)
         return self._has_more
+
+    def _is_behind(self) -> bool:
+        try:
+            self.reader.recv(VNET_HEADER_BYTES, socket.MSG_PEEK)
+        except OSError:
+            return False
+        return True
 
     def release(self, now_ns: int) -> None:
         """Send on what has waited long enough."""

@@ -141,6 +141,16 @@ print(flow.next_ns(), arrived(2))
     assert run(code) == ["False [4] [] 1", "None [1, 2]"]
 
 
+def test_who_has_read_the_last_frame_has_no_more_however_many_they_were() -> None:
+    # Or a flow that leaves would wait for one more, and the emulator never sleep meanwhile.
+    code = """
+flow.leave()
+send(*range(64))
+print(flow.pump(), arrived(64) == list(range(64)), flow.has_left(much_later()))
+"""
+    assert run(code) == ["False True True"]
+
+
 def test_a_flow_that_cannot_be_opened_keeps_nothing_open() -> None:
     code = """
 before = len(os.listdir("/proc/self/fd"))
