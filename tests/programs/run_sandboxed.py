@@ -88,6 +88,10 @@ def main() -> None:
         nonlocal most
         pids = processes.program_pids(holder.pid, program.pid, is_sandboxed=True)
         most = max(most, len(pids))
+        if 0 < request["until_processes"] <= len(pids):
+            # Who is not asked looks when its thread has its turn.
+            watch.look()
+            processes.kill_program(holder.pid, program.pid)
         return control.wait(name, 0.02)
 
     ended = until(has_ended, 60)

@@ -16,6 +16,7 @@ import pytest
 from labctl.kernel import processes
 from labctl.programs.sandbox import Limits
 from tests import leftovers
+from tests.limits import LIMIT_S
 from tests.owners import OWNERS, Owner, owner_of_kind
 
 _RUNNER = Path(__file__).with_name("run_sandboxed.py")
@@ -80,15 +81,23 @@ class Grader(NamedTuple):
         return folder
 
     def run(
-        self, program: str, *arguments: str, wall_s: float = 20.0, limits: Limits = USUAL
+        self,
+        program: str,
+        *arguments: str,
+        wall_s: float = LIMIT_S,
+        limits: Limits = USUAL,
+        until_processes: int = 0,
     ) -> Ended:
         """Run a Python program, as ``/submission/main.py``, to its end or the watchdog's.
 
-        Nothing of it may be left then.
+        With ``until_processes`` it is also ended once it has so many and the watchdog has seen
+        them. Nothing of it may be left then.
         """
         submission = self.submission({"main.py": program})
         command = ("python3", "/submission/main.py", *arguments)
-        return self.run_in(submission, command, wall_s=wall_s, limits=limits)
+        return self.run_in(
+            submission, command, wall_s=wall_s, limits=limits, until_processes=until_processes
+        )
 
     def run_in(
         self,
@@ -97,11 +106,17 @@ class Grader(NamedTuple):
         *,
         limits: Limits = USUAL,
         is_writable: bool = False,
-        wall_s: float = 20.0,
+        wall_s: float = LIMIT_S,
+        until_processes: int = 0,
     ) -> Ended:
         """Run a command in the sandbox of a submission that is there already, as ``run``."""
         process = self.start_in(
-            submission, command, limits=limits, is_writable=is_writable, wall_s=wall_s
+            submission,
+            command,
+            limits=limits,
+            is_writable=is_writable,
+            wall_s=wall_s,
+            until_processes=until_processes,
         )
         out, err = process.communicate(timeout=120)
         assert process.returncode == 0, err
@@ -115,13 +130,15 @@ class Grader(NamedTuple):
         *,
         limits: Limits = USUAL,
         is_writable: bool = False,
-        wall_s: float = 20.0,
+        wall_s: float = LIMIT_S,
+        until_processes: int = 0,
     ) -> subprocess.Popen[str]:
         """Start whoever runs the command, and sees to its end, in a process of the owner's."""
         request = {
             "lab": self.lab,
             "command": list(command),
             "wall_s": wall_s,
+            "until_processes": until_processes,
             "submission": str(submission),
             "is_rootless": self.owner.is_rootless,
             "uid": self.uid,
@@ -146,7 +163,7 @@ class Grader(NamedTuple):
 
     def processes_left(self) -> list[str]:
         """Return a line for each process of its programs that does not end by itself."""
-        return leftovers.processes(self.mark, within_s=5.0)
+        return leftovers.processes(self.mark, within_s=LIMIT_S)
 
 
 def _python(owner: Owner) -> list[str]:

@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from labctl.wait import until
+from tests.limits import LIMIT_S
 from tests.ordinary_user import CHECKOUT
 from tests.programs.sandboxes import MODE_NAMES, MODES, Grader, grader_of_mode
 
@@ -350,7 +351,7 @@ def _network(lab: Grader) -> list[str]:
 
 def test_the_network_cannot_be_changed(lab: Grader) -> None:
     # The kernel notes by and by that a link is up.
-    assert until(lambda: " state UP " in _network(lab)[0], within_s=10)
+    assert until(lambda: " state UP " in _network(lab)[0], LIMIT_S)
     before = _network(lab)
     found = lab.run(CHANGE_THE_NETWORK).found
 

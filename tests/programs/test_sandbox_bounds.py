@@ -8,6 +8,7 @@ import pytest
 from labctl.programs.sandbox import MIB, Limits
 from labctl.wait import until
 from tests import leftovers
+from tests.limits import LIMIT_S
 from tests.programs.sandboxes import MODE_NAMES, MODES, Grader, grader, grader_of_mode
 
 pytestmark = pytest.mark.kernel
@@ -67,6 +68,8 @@ try:
 except OSError:
     pass
 print(started, flush=True)
+if started == 500:
+    signal.pause()  # for the watchdog
 """
 
 FORK_BOMB = """
@@ -97,7 +100,7 @@ def test_it_cannot_start_more_processes_than_it_may(lab: Grader) -> None:
 
 @pytest.mark.slow
 def test_a_fork_bomb_ends(lab: Grader) -> None:
-    ended = lab.run(FORK_BOMB, wall_s=0.5)
+    ended = lab.run(FORK_BOMB, wall_s=LIMIT_S if _is_host_root(lab) else 0.5)
 
     if _is_host_root(lab):
         assert ended.reason == "started more than 64 processes"
@@ -133,10 +136,10 @@ def test_a_memory_hog_is_ended_also_if_it_shares_the_work(lab: Grader) -> None:
 
 
 def test_memory_that_children_have_from_their_parent_counts_once(lab: Grader) -> None:
-    ended = lab.run(SHARE_WITH_CHILDREN, wall_s=0.5, limits=Limits(memory_bytes=128 * MIB))
+    ended = lab.run(SHARE_WITH_CHILDREN, until_processes=7, limits=Limits(memory_bytes=128 * MIB))
 
-    assert ended.reason == "ran for more than 0.5 s"
     assert ended.most_processes == 7
+    assert ended.reason == ""
 
 
 def test_a_single_process_gets_no_endless_memory(lab: Grader) -> None:
@@ -146,20 +149,20 @@ def test_a_single_process_gets_no_endless_memory(lab: Grader) -> None:
     assert ended.exit_status == 1
 
 
-GIGABYTE = """
+ENDLESS_OUTPUT = """
 import os, sys
-for _ in range(1024):
+while True:
     os.write(int(sys.argv[1]), bytes(1 << 20))
 """
 
 
 @pytest.mark.parametrize("fd", ["1", "2"])
-def test_a_gigabyte_of_output_is_cut(lab: Grader, fd: str) -> None:
-    ended = lab.run(GIGABYTE, fd)
+def test_output_without_end_is_cut(lab: Grader, fd: str) -> None:
+    ended = lab.run(ENDLESS_OUTPUT, fd)
 
     assert ended.reason == "wrote more than 1 MiB"
     assert ended.exit_status == -signal.SIGKILL
-    assert MIB < ended.written < 1024 * MIB
+    assert ended.written > MIB
 
 
 # Whether it ends.
@@ -220,9 +223,7 @@ def test_a_daemon_ends_with_the_lab(lab: Grader) -> None:
         submission = own.submission({"main.py": DAEMON + "signal.pause()"})
         process = own.start_in(submission, ("python3", "/submission/main.py"))
         try:
-            there = until(
-                lambda: len(leftovers.processes(own.mark, within_s=0.0)) >= 2, within_s=20
-            )
+            there = until(lambda: len(leftovers.processes(own.mark, within_s=0.0)) >= 2, LIMIT_S)
             own.owner.labctl("down", own.lab)
 
             assert there
