@@ -24,6 +24,7 @@ from labctl.programs.sandbox import (
     sandboxed,
     why_no_sandbox,
 )
+from tests.limits import LIMIT_S
 from tests.owners import OWNERS, owner_of_kind
 from tests.programs.sandboxes import Grader, grader
 
@@ -125,9 +126,14 @@ def test_what_it_is_made_of_does_not_reach_the_machine(lab: Grader) -> None:
 
 
 def _mount_points() -> set[str]:
-    """Return those of the machine, without the namespaces that other tests put in place."""
+    """Return those of the machine, without the namespaces that other tests put in place.
+
+    With the first one's name their folder itself becomes a mount.
+    """
     lines = Path("/proc/self/mountinfo").read_text().splitlines()
-    return {line.split()[4] for line in lines if not line.split()[4].startswith("/run/netns/")}
+    return {
+        line.split()[4] for line in lines if not f"{line.split()[4]}/".startswith("/run/netns/")
+    }
 
 
 HELLO = """
@@ -237,7 +243,7 @@ def _output(lab: Grader, command: Sequence[str], recipe: Recipe) -> str:
     assert netns is not None
     control = Control(state)
     control.start("once", "client1", netns, command, environment={}, cwd="/", recipe=recipe)
-    control.wait("once", 20)
+    control.wait("once", LIMIT_S)
     return read_log(state, "once").decode()
 
 

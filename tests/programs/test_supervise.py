@@ -13,6 +13,7 @@ from labctl.programs.supervise import (
     start_program,
     stop_program,
 )
+from tests.limits import LIMIT_S
 from tests.owners import OWNERS, owner_of_kind
 
 UDP_SERVER = """
@@ -57,7 +58,9 @@ def lab(request: pytest.FixtureRequest) -> Iterator[LabState]:
 @pytest.mark.kernel
 def test_a_program_that_listens_is_ready(lab: LabState) -> None:
     command = ("python3", "-c", UDP_SERVER)
-    program = start_program(lab, "server", "server", command, ready="listening udp/8080")
+    program = start_program(
+        lab, "server", "server", command, ready="listening udp/8080", ready_within_s=LIMIT_S
+    )
 
     assert find_status(Control(lab), "server").pid == program.pid
 
@@ -66,7 +69,12 @@ def test_a_program_that_listens_is_ready(lab: LabState) -> None:
 def test_a_program_that_ends_before_it_is_ready_is_an_error_with_its_output(lab: LabState) -> None:
     with pytest.raises(LabError, match="ended with exit status 3 before it was ready") as error:
         start_program(
-            lab, "x", "server", ("sh", "-c", "echo no luck; exit 3"), ready="listening udp/8080"
+            lab,
+            "x",
+            "server",
+            ("sh", "-c", "echo no luck; exit 3"),
+            ready="listening udp/8080",
+            ready_within_s=LIMIT_S,
         )
 
     assert error.value.output == "no luck"
@@ -74,7 +82,8 @@ def test_a_program_that_ends_before_it_is_ready_is_an_error_with_its_output(lab:
 
 @pytest.mark.kernel
 def test_a_program_that_says_its_word_and_ends_was_ready(lab: LabState) -> None:
-    start_program(lab, "x", "server", ("sh", "-c", "echo done"), ready="log done")
+    script = ("sh", "-c", "echo done")
+    start_program(lab, "x", "server", script, ready="log done", ready_within_s=LIMIT_S)
 
 
 @pytest.mark.kernel
@@ -89,9 +98,8 @@ def test_a_program_that_is_not_ready_in_time_is_stopped(lab: LabState) -> None:
 
 @pytest.mark.kernel
 def test_stopping_ends_the_programs_children_too(lab: LabState) -> None:
-    start_program(
-        lab, "x", "server", ("sh", "-c", "tail -f /dev/null & echo up; wait"), ready="log up"
-    )
+    script = ("sh", "-c", "tail -f /dev/null & echo up; wait")
+    start_program(lab, "x", "server", script, ready="log up", ready_within_s=LIMIT_S)
     ended = stop_program(lab, "x")
 
     assert ended.exit_status == -15
@@ -100,8 +108,8 @@ def test_stopping_ends_the_programs_children_too(lab: LabState) -> None:
 @pytest.mark.kernel
 @pytest.mark.slow
 def test_a_program_that_ignores_sigterm_is_killed(lab: LabState) -> None:
-    script = "trap '' TERM; echo up; while :; do sleep 1000; done"
-    start_program(lab, "x", "server", ("sh", "-c", script), ready="log up")
+    script = ("sh", "-c", "trap '' TERM; echo up; while :; do sleep 1000; done")
+    start_program(lab, "x", "server", script, ready="log up", ready_within_s=LIMIT_S)
 
     assert stop_program(lab, "x").exit_status == -9
 

@@ -9,6 +9,7 @@ import pytest
 from labctl.kernel.control import Control, ProgramStatus
 from labctl.kernel.state import LabState
 from labctl.programs.watchdog import Watchdog
+from tests.limits import LIMIT_S
 from tests.owners import OWNERS, owner_of_kind
 
 pytestmark = pytest.mark.kernel
@@ -79,7 +80,7 @@ def test_a_program_that_uses_too_much_is_ended_and_the_reason_kept(
         most_wall_s=limits.get("most_wall_s", 0.0),
         most_processes=int(limits.get("most_processes", 0)),
     )
-    ended = Control(lab).wait("greedy", 20)
+    ended = Control(lab).wait("greedy", LIMIT_S)
 
     assert ended is not None
     assert ended.exit_status == -signal.SIGKILL
@@ -98,7 +99,7 @@ def test_a_program_that_keeps_to_its_limits_is_left_alone(lab: LabState, dog: Wa
         most_processes=10,
         output=lambda: 1000,
     )
-    ended = Control(lab).wait("modest", 20)
+    ended = Control(lab).wait("modest", LIMIT_S)
     still_watched = watch.look()
 
     assert ended is not None
@@ -109,7 +110,7 @@ def test_a_program_that_keeps_to_its_limits_is_left_alone(lab: LabState, dog: Wa
 
 def test_one_that_wrote_too_much_and_ended_at_once_is_found_out(lab: LabState) -> None:
     status = _start(lab, "quick", "pass")
-    Control(lab).wait("quick", 20)
+    Control(lab).wait("quick", LIMIT_S)
     late = Watchdog()
     watch = late.watch(
         holder_pid=_holder_pid(lab),
@@ -137,7 +138,7 @@ def test_programs_are_watched_side_by_side(lab: LabState, dog: Watchdog) -> None
             )
         )
     for number in range(3):
-        assert Control(lab).wait(f"p{number}", 20) is not None
+        assert Control(lab).wait(f"p{number}", LIMIT_S) is not None
     dog.close()
 
     assert [watch.reason for watch in watches] == [
