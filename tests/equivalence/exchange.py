@@ -153,6 +153,19 @@ def late_at_most(late_ms: float) -> Callable[[Run], str]:
     return flaw
 
 
+def sent_together(late_ms: float) -> Callable[[Run], str]:
+    """Accept runs in which all frames were sent within that time, and none was later than that."""
+    in_time = late_at_most(late_ms)
+
+    def flaw(run: Run) -> str:
+        sending = run.sending_ns / MS
+        if sending > late_ms:
+            return f"sending took {sending:.1f} ms, of {late_ms}"
+        return in_time(run)
+
+    return flaw
+
+
 def few_spoilt(grace_ms: float, share: float) -> Callable[[Run], str]:
     """Accept runs in which only a small share of the frames was later than that."""
 
@@ -174,8 +187,9 @@ def carried(
     awaited: int | None = None,
     control_ns: int = 0,
     flaw: Callable[[Run], str] = lambda run: "",
+    first: Callable[[], object] = lambda: None,
 ) -> Run:
-    """Return a run on a fresh link that says something about it.
+    """Return a run on a fresh link that says something about it; ``first`` may do more to the link.
 
     ``flaw`` says why one does not. It goes by what does not depend on the link's choices, or the
     errors of the bounds would grow. Where no run counts the machine is too busy, and the test has no
@@ -184,6 +198,7 @@ def carried(
     flaws = []
     for _ in range(ATTEMPTS):
         link.renew(words)
+        first()
         run = link.carry(frames, pace, awaited=awaited, control_ns=control_ns)
         found = run.flaw or flaw(run)
         if not found:

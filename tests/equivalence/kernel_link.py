@@ -118,6 +118,10 @@ class KernelLink:
             flaw = "the clock of the machine was set"
         elif self.near.missed() or self.far.missed():
             flaw = "frames arrived faster than they were read"
+        assert flaw or carry.is_complete(), (
+            f"of {len(frames)} frames {len(carry.arrivals)} arrived; "
+            f"the link says {self.counts()}, before it was {before}"
+        )
         return Run(
             carry.sent_ns,
             carry.arrivals,
@@ -163,7 +167,7 @@ class _Carry:
         self._sending_ns: list[int] = []
 
     def run(self) -> None:
-        """Send all and hear all."""
+        """Send all, and hear all that comes in time."""
         pace = self._pace
         moment_ns = time.monotonic_ns()
         for first in range(0, len(self._frames), pace.at_once):
@@ -171,17 +175,18 @@ class _Carry:
                 self._send(data)
             moment_ns = self._pause(moment_ns)
         end_ns = time.monotonic_ns() + int(_LIMIT_S * 1e9)
-        while not self._is_complete():
-            assert moment_ns < end_ns, (
-                f"of {len(self._frames)} frames {len(self.arrivals)} arrived; "
-                f"the link says {self._link.counts()}, before it was {self._before}"
-            )
+        while not self._has_all_frames() and moment_ns < end_ns:
             moment_ns = self._pause(moment_ns)
-        # Every control frame is one more look at how late the machine is.
-        while len(self._controls) < len(self._controls_sent_ns):
-            assert time.monotonic_ns() < end_ns, "control frames are missing"
+        # Every control frame is one more look at how late the machine is, and none is left for the
+        # next run.
+        end_ns = time.monotonic_ns() + int(_LIMIT_S * 1e9)
+        while not self._has_all_controls() and time.monotonic_ns() < end_ns:
             self._link.wait(end_ns)
             self._hear()
+
+    def is_complete(self) -> bool:
+        """Whether all have come."""
+        return self._has_all_frames() and self._has_all_controls()
 
     def lateness(self) -> Lateness:
         """Return how late the machine was."""
@@ -224,7 +229,10 @@ class _Carry:
             if len(data) == _CONTROL_SIZE:
                 self._controls.append((self._controls_sent_ns[number_of(data)], at_ns))
 
-    def _is_complete(self) -> bool:
+    def _has_all_controls(self) -> bool:
+        return len(self._controls) == len(self._controls_sent_ns)
+
+    def _has_all_frames(self) -> bool:
         if self._awaited is not None:
             return len(self.arrivals) >= self._awaited
         if self._link.flaw():

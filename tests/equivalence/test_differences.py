@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 import pytest
 
-from tests.equivalence.exchange import MS, Pace, Run, carried, late_at_most
+from tests.equivalence.exchange import MS, Pace, Run, carried, sent_together
 from tests.equivalence.frames import Arrival, frame, number_of
 from tests.equivalence.kernel_link import KernelLink
 
@@ -34,7 +34,7 @@ def witnessed(
             pace=ALL_AT_ONCE,
             awaited=awaited,
             control_ns=100 * MS,
-            flaw=late_at_most(DELAY_MS / 2),
+            flaw=sent_together(DELAY_MS / 2),
         )
         heard = [
             Arrival(number_of(data), run.sent_ns[number_of(data)], at_ns, data)

@@ -14,6 +14,7 @@ from tests.equivalence.exchange import (
     carried,
     few_spoilt,
     late_at_most,
+    sent_together,
 )
 from tests.equivalence.frames import frame
 from tests.equivalence.laws import after, assert_delayed, assert_lengths, geometric
@@ -89,10 +90,21 @@ def positions(first: list[bool]) -> list[int]:
 
 def test_a_change_begins_the_count_to_a_gap_anew(link: LinkUnderTest) -> None:
     words = f"delay {DELAY_MS}ms reorder 100% gap 5"
-    link.renew(words)
-    assert link.carry([frame(0), frame(1)], PACE, awaited=2, control_ns=0).numbers == [0, 1]
-    link.change(words)
-    run = link.carry([frame(n) for n in range(5)], PACE, awaited=5, control_ns=0)
+
+    def begin_and_change() -> None:
+        assert link.carry([frame(0), frame(1)], PACE, awaited=2, control_ns=0).numbers == [0, 1]
+        link.change(words)
+
+    run = carried(
+        link,
+        words,
+        [frame(number) for number in range(5)],
+        pace=PACE,
+        awaited=5,
+        control_ns=100 * MS,
+        flaw=sent_together(DELAY_MS / 2),
+        first=begin_and_change,
+    )
     assert run.numbers == [4, 0, 1, 2, 3]
 
 
@@ -153,7 +165,7 @@ def test_what_finds_no_room_is_dropped(link: LinkUnderTest) -> None:
         [frame(number) for number in range(120)],
         pace=ALL_AT_ONCE,
         control_ns=100 * MS,
-        flaw=late_at_most(DELAY_MS / 2),
+        flaw=sent_together(DELAY_MS / 2),
     )
     assert run.numbers == [*range(50)]
     assert run.dropped == 70
@@ -179,7 +191,7 @@ def test_packets_come_in_this_order(
         [frame(number) for number in range(packets)],
         pace=ALL_AT_ONCE,
         control_ns=100 * MS,
-        flaw=late_at_most(DELAY_MS / 2),
+        flaw=sent_together(DELAY_MS / 2),
     )
     assert run.numbers == numbers
 

@@ -36,6 +36,7 @@ class WireLink(KernelLink):
         [self._there] = directions_from(topology, "client")
         [self._back] = directions_from(topology, "server")
         self._control_ns = 0
+        self._missed_back = 0
         control = Control(lab.state)
 
         def tap(direction: Direction, *, hears_outgoing: bool = False) -> Tap:
@@ -51,6 +52,7 @@ class WireLink(KernelLink):
         """Let go of the channel and take a new one."""
         self._impairer.clear([self._there])
         self.change(words)
+        self._missed_back = self._missed(self._back)
 
     def change(self, words: str) -> None:
         """Change the channel."""
@@ -65,22 +67,26 @@ class WireLink(KernelLink):
 
     def counts(self) -> Counts:
         """Ask the emulator."""
-        counted = self._counters()
+        counted = self._counters(self._there)
+        assert counted, "the link is not impaired"
         dropped = counted["lost"] + counted["overrun"]
         return Counts(counted["seen"], counted["seen"] + counted["duplicated"] - dropped, dropped)
 
     def flaw(self) -> str:
         """The emulator is slower than the kernel."""
-        missed = self._counters()["socket_overruns"]
+        missed = self._missed(self._there) + self._missed(self._back) - self._missed_back
         return f"{missed} frames came faster than the emulator read them" if missed else ""
 
-    def _counters(self) -> Mapping[str, int]:
+    def _missed(self, direction: Direction) -> int:
+        return self._counters(direction).get("socket_overruns", 0)
+
+    def _counters(self, direction: Direction) -> Mapping[str, int]:
         for shown in self._impairer.show():
-            if shown["direction"] == self._there.name:
+            if shown["direction"] == direction.name:
                 counters = shown["counters"]
                 assert isinstance(counters, dict)
                 return counters
-        raise AssertionError("the link is not impaired")
+        return {}
 
 
 @contextmanager
