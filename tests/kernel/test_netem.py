@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from labctl.errors import LabErrors
@@ -200,6 +200,7 @@ def test_options_of_a_kernel_without_64_bit_times_are_read() -> None:
     assert netem.decode(options) == Impairment(Delay(100 * MS, 10 * MS, 0.25))
 
 
+@settings(deadline=None)
 @given(st.integers(0, 10**9))
 def test_any_share_of_nine_digits_is_read_back_exactly(billionths: int) -> None:
     probability = billionths / 10**9

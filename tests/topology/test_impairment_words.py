@@ -3,7 +3,7 @@ import subprocess
 from shutil import which
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from labctl.errors import LabError
@@ -204,6 +204,7 @@ words_of_tc = st.tuples(
 
 
 @pytest.mark.slow
+@settings(deadline=None)
 @given(words_of_tc)
 def test_words_and_meaning_are_inverse(words: list[str]) -> None:
     meaning = parse_impairment(words)
@@ -211,6 +212,7 @@ def test_words_and_meaning_are_inverse(words: list[str]) -> None:
 
 
 @pytest.mark.slow
+@settings(deadline=None)
 @given(
     st.lists(
         st.one_of(
