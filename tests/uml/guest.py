@@ -25,6 +25,7 @@ SHARED = Path("/run/host")
 _MODULES = Path("/usr/lib/uml/modules")
 _INIT = Path(__file__).with_name("init.sh")
 _WIDE_REGISTERS = Path(__file__).with_name("wide_registers.c")
+_BOOTS_WITHIN_S = 60.0
 _GRACE_S = 10.0
 _FOLDERS = Path("/tmp")
 """Not where TMPDIR says: the kernel's command line has no room for spaces in a path."""
@@ -65,7 +66,8 @@ def run(
 ) -> Done:
     """Boot a guest, run a command in it, and return when all of the guest has ended.
 
-    What the command writes to ``SHARED / "results"`` is in the folder ``results`` afterwards.
+    It may take ``timeout_s`` from when the guest is up. What it writes to ``SHARED / "results"`` is
+    in the folder ``results`` afterwards.
     Raises ``GuestError``.
     """
     with tempfile.TemporaryDirectory(prefix=f"labctl-uml-{os.getpid()}-", dir=_FOLDERS) as name:
@@ -112,7 +114,7 @@ def _boot(folder: Path, timeout_s: float) -> tuple[str, bool]:
         KERNEL,
         *("root=/dev/root", "rootfstype=hostfs", "rootflags=/", "ro"),
         *("mem=1G", f"init={folder}/init", f"HOST_FOLDER={folder}"),
-        f"AT_MOST_S={timeout_s + _GRACE_S:.0f}",
+        f"AT_MOST_S={_BOOTS_WITHIN_S + timeout_s + _GRACE_S:.0f}",
         *(f"uml_dir={folder}/kernel", "umid=guest"),
         *("quiet", "con=null", "con0=null,fd:1", "ssl=null"),
     ]
@@ -130,6 +132,8 @@ def _boot(folder: Path, timeout_s: float) -> tuple[str, bool]:
             start_new_session=True,
         )
         try:
+            # The file is there when the command begins.
+            until(lambda: (folder / "output").exists() or guest.poll() is not None, _BOOTS_WITHIN_S)
             guest.wait(timeout_s)
             in_time = True
         except subprocess.TimeoutExpired:
