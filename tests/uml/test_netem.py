@@ -9,7 +9,7 @@ import pytest
 from tests.uml import guest
 
 CHECKOUT = Path(__file__).parents[2]
-TIMEOUT_S = 300
+TIMEOUT_S = 900
 
 
 def files_with_netem_tests() -> list[str]:
