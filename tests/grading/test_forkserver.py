@@ -62,9 +62,9 @@ WAITS = """
 import os, time, pathlib
 
 def test_it():
-    pathlib.Path("new").write_text(str(os.getpid()))
-    os.rename("new", "pid")
     try:
+        pathlib.Path("new").write_text(str(os.getpid()))
+        os.rename("new", "pid")
         time.sleep(600)
     except KeyboardInterrupt:
         pathlib.Path("interrupted").touch()
