@@ -23,8 +23,8 @@ _SHOWN_BYTES = 2000
 _REST_WITHIN_S = WITHIN_S / 2
 """How long what a program wrote last may be on its way, once it has ended."""
 _LOOKS = 20
-_IDLE_WITHIN_S = 1.0
-"""What works and rests by turns is not found asleep so often."""
+_IDLE_WITHIN_CPU_S = 1.0
+"""What works and rests by turns is not found asleep so often. It has to get a CPU to work."""
 
 
 class Ended(NamedTuple):
@@ -202,7 +202,8 @@ class Program:
         if not self.is_running():
             raise Unmet("the program runs", f"it {self.how_it_ended()}")
         self._was_frozen = True
-        until(self._waits, _IDLE_WITHIN_S)
+        most_s = self.cpu_seconds() + _IDLE_WITHIN_CPU_S
+        until(lambda: self._waits() or self.cpu_seconds() > most_s, WITHIN_S)
         processes.stop_all(self.pids)
 
     def thaw(self) -> None:

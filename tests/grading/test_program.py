@@ -2,6 +2,7 @@
 
 import os
 import signal
+import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -208,6 +209,21 @@ def test_one_that_waits_is_stopped_in_its_waiting(start: Start) -> None:
 
     assert program.line() == "Interrupted system call"
     assert "EINTR has to be made again" in program.transcript()
+
+
+@pytest.mark.parametrize("start", [(True, False)], indirect=True, ids=["rootless"])
+def test_one_that_no_cpu_runs_is_not_taken_for_one_that_does_not_wait(start: Start) -> None:
+    program = start(WAITS_FOR_EVENTS)
+    program.ready()
+    [pid] = program.pids()
+    os.kill(pid, signal.SIGSTOP)
+    go_on = threading.Timer(1.5, os.kill, [pid, signal.SIGCONT])
+    go_on.start()
+    program.freeze()
+    program.thaw()
+    go_on.join()
+
+    assert program.line() == "Interrupted system call"
 
 
 def test_threads_and_memory_are_the_kernels(start: Start) -> None:
