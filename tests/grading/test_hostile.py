@@ -4,6 +4,7 @@ What the sandbox itself keeps a program from is in ``tests/programs/test_sandbox
 """
 
 import json
+import re
 import subprocess
 import uuid
 from pathlib import Path
@@ -28,7 +29,7 @@ def test_shouts(lab, submission):
     program = submission.start("host", "shout", "hello", MARK, ready=False)
     program.end_input()
     program.expect_line("HELLO", hint="capitals")
-    program.expect_exit(0, hint="end", within_s=2)
+    program.expect_exit(0, hint="end", within_s=WITHIN_S / 2)
 """
 
 LIMITS = (
@@ -174,7 +175,9 @@ def graded(request: pytest.FixtureRequest, tmp_path: Path, mark: str) -> Path:
         env=labctl.environment,
     )
 
-    assert (done.returncode, done.stderr) == (0, ""), done.stdout
+    assert done.returncode == 0, done.stdout
+    # On a busy machine it takes long enough to be told how far it is.
+    assert re.fullmatch(r"(\d+ of \d+ judged, after \w+\n)*", done.stderr)
     return folder / "grades-shout" / "submissions"
 
 
