@@ -12,6 +12,7 @@ import pytest
 from labctl.errors import LabError
 from labctl.grading.forkserver import ForkServer, PytestRun
 from labctl.wait import until
+from tests.limits import LIMIT_S
 
 pytestmark = pytest.mark.slow
 
@@ -46,7 +47,7 @@ def ask(server: ForkServer, folder: Path, text: str) -> Asked:
 
 
 def is_there(file: Path) -> bool:
-    return bool(until(file.exists, within_s=30))
+    return bool(until(file.exists, LIMIT_S))
 
 
 def pid_in(file: Path) -> int:
@@ -227,7 +228,7 @@ def test_a_run_that_nobody_waits_for_is_killed_and_others_go_on(
 
     left.run.close()
 
-    assert until(lambda: not is_alive(pid), within_s=30)
+    assert until(lambda: not is_alive(pid), LIMIT_S)
     assert is_alive(other_pid)
     other.run.interrupt()
     assert other.run.wait(60)
@@ -257,7 +258,7 @@ asked.run.wait()
         server = int(Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[1])
         asker.kill()
 
-    assert until(lambda: not is_alive(pid) and not is_alive(server), within_s=30)
+    assert until(lambda: not is_alive(pid) and not is_alive(server), LIMIT_S)
 
 
 def test_a_server_that_is_gone_is_said_to_be(server: ForkServer, tmp_path: Path) -> None:
@@ -267,7 +268,7 @@ def test_a_server_that_is_gone_is_said_to_be(server: ForkServer, tmp_path: Path)
 
     assert asked.run.wait(60)
     assert asked.run.exit_status is None
-    assert until(lambda: not is_alive(pid), within_s=30)
+    assert until(lambda: not is_alive(pid), LIMIT_S)
     with pytest.raises(LabError, match="the process that starts checks is gone"):
         ask(server, tmp_path / "other", WAITS)
 

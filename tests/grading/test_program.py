@@ -96,7 +96,7 @@ def test_a_program_that_has_never_said_anything(start: Start) -> None:
 
 def test_a_program_that_is_ready_in_other_words_is_told_of_them(start: Start) -> None:
     program = start("import sys\nprint('READY on port 80', flush=True)\nsys.stdin.read()\n")
-    assert until(lambda: program.stdout.endswith(b"\n"), within_s=10)
+    assert until(lambda: program.stdout.endswith(b"\n"), LIMIT_S)
     with pytest.raises(Unmet) as raised:
         program.ready(within_s=SOON_S)
 
@@ -106,7 +106,7 @@ def test_a_program_that_is_ready_in_other_words_is_told_of_them(start: Start) ->
 
 def test_a_line_without_its_end_is_shown(start: Start) -> None:
     program = start("import sys, time\nprint('READ', end='', flush=True)\nsys.stdin.read()\n")
-    assert until(lambda: program.stdout, within_s=10)
+    assert until(lambda: program.stdout, LIMIT_S)
     with pytest.raises(Unmet, match="only 'READ', without a line end"):
         program.line(within_s=SOON_S)
 
@@ -131,7 +131,7 @@ def test_an_end_that_does_not_come_is_its_failure(start: Start) -> None:
 def test_a_wrong_exit_status_is_told_with_the_right_one(start: Start) -> None:
     program = start("raise SystemExit(1)")
     with pytest.raises(Unmet, match="exits with status 0; actual: it ended with exit status 1"):
-        program.expect_exit(0)
+        program.expect_exit(0, within_s=LIMIT_S)
 
 
 def test_a_signal_ends_it_and_is_told_by_name(start: Start) -> None:
@@ -154,7 +154,7 @@ def test_kill_ends_one_that_ignores_everything_else(start: Start) -> None:
     program.kill()
 
     assert not program.is_running()
-    assert until(lambda: not any(map(processes.state, pids)), within_s=10)
+    assert until(lambda: not any(map(processes.state, pids)), LIMIT_S)
 
 
 def test_nothing_of_it_holds_a_port_once_it_is_killed(start: Start) -> None:
@@ -293,7 +293,7 @@ def test_the_processes_that_it_starts_are_its_own(start: Start) -> None:
 
 def test_input_for_a_program_that_has_ended_is_its_failure(start: Start) -> None:
     program = start("raise SystemExit(6)")
-    program.end()
+    program.end(within_s=LIMIT_S)
     with pytest.raises(Unmet, match=r"reads 1 bytes from its input; actual: .* exit status 6"):
         program.write(b"x")
 
@@ -301,7 +301,7 @@ def test_input_for_a_program_that_has_ended_is_its_failure(start: Start) -> None
 def test_too_much_output_ends_it_and_says_so(start: Start) -> None:
     program = start("while True:\n    print('x' * 10_000)\n")
 
-    program.end(within_s=20)
+    program.end(within_s=LIMIT_S)
 
     assert program.how_it_ended() == "was ended because it wrote more than 1 MiB"
     assert len(program.stdout) == 1 << 20
@@ -309,7 +309,7 @@ def test_too_much_output_ends_it_and_says_so(start: Start) -> None:
 
 def test_the_transcript_shows_what_it_said_and_how_it_ended(start: Start) -> None:
     program = start("import sys\nprint('one')\nprint('two', file=sys.stderr)\nsys.exit(3)\n")
-    program.end()
+    program.end(within_s=LIMIT_S)
 
     assert program.transcript() == (
         "program.py in host: ended with exit status 3\n  stdout: one\n  stderr: two"

@@ -16,6 +16,7 @@ from labctl.kernel.state import LabState
 from labctl.teardown import down
 from labctl.wait import until
 from tests.grading.workshop import MODES, check, make_exercise, make_submission, only, run
+from tests.limits import LIMIT_S
 
 pytestmark = [pytest.mark.kernel, pytest.mark.slow]
 
@@ -287,12 +288,12 @@ def test_an_interrupted_run_leaves_no_lab(tmp_path: Path) -> None:
     scratch.mkdir()
     environment = {**os.environ, "TMPDIR": str(scratch)}
     with subprocess.Popen([sys.executable, "-c", program], env=environment) as process:
-        assert until(lambda: told.exists() and told.read_text().endswith("\n"), within_s=30)
+        assert until(lambda: told.exists() and told.read_text().endswith("\n"), LIMIT_S)
         state = LabState(told.read_text().strip())
         assert state.is_up()
         process.kill()  # not even a chance to tidy up
 
-    assert until(lambda: not state.is_up(), within_s=30)
+    assert until(lambda: not state.is_up(), LIMIT_S)
     # As `labctl gc` does: the folders of a lab and of a run outlive whoever was killed.
     down(state.name)
 
@@ -300,7 +301,7 @@ def test_an_interrupted_run_leaves_no_lab(tmp_path: Path) -> None:
         remove_abandoned()  # nothing, as long as a dying process still writes there
         return not list(scratch.iterdir())
 
-    assert until(is_clean, within_s=30)
+    assert until(is_clean, LIMIT_S)
 
 
 def test_an_exercise_may_bring_a_lab_of_its_own(tmp_path: Path) -> None:

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 import pytest
 
 from labctl.grading.streams import Collector
+from tests.limits import LIMIT_S
 
 
 @pytest.fixture
@@ -19,13 +20,13 @@ def test_lines_come_one_by_one_and_what_has_no_end_waits(collector: Collector) -
     stream = collector.collect(read, 1000)
     os.write(write, b"one\ntwo\r\nthr")
 
-    assert collector.wait(stream.next_line, 5) == b"one"
-    assert collector.wait(stream.next_line, 5) == b"two"
+    assert collector.wait(stream.next_line, LIMIT_S) == b"one"
+    assert collector.wait(stream.next_line, LIMIT_S) == b"two"
     assert stream.next_line() is None
     os.write(write, b"ee\n")
-    assert collector.wait(stream.next_line, 5) == b"three"
+    assert collector.wait(stream.next_line, LIMIT_S) == b"three"
     os.close(write)
-    assert collector.wait(lambda: stream.has_ended, 5)
+    assert collector.wait(lambda: stream.has_ended, LIMIT_S)
 
 
 def test_what_is_over_the_limit_is_counted_and_not_kept(collector: Collector) -> None:
@@ -35,7 +36,7 @@ def test_what_is_over_the_limit_is_counted_and_not_kept(collector: Collector) ->
         os.write(write, b"x" * 1000)
     os.close(write)
 
-    assert collector.wait(lambda: stream.has_ended, 5)
+    assert collector.wait(lambda: stream.has_ended, LIMIT_S)
     assert (bytes(stream.kept), stream.total) == (b"x" * 10, 100_000)
 
 
@@ -46,7 +47,7 @@ def test_several_are_read_at_once(collector: Collector) -> None:
         os.write(write, b"%d\n" % number)
         os.close(write)
 
-    assert collector.wait(lambda: all(stream.has_ended for stream in streams), 5)
+    assert collector.wait(lambda: all(stream.has_ended for stream in streams), LIMIT_S)
     assert [bytes(stream.kept) for stream in streams] == [b"%d\n" % n for n in range(5)]
 
 
@@ -59,7 +60,7 @@ def test_closing_does_not_wait_for_those_who_still_write() -> None:
     read, write = os.pipe()
     stream = collector.collect(read, 1000)
     os.write(write, b"half")
-    assert collector.wait(lambda: bool(stream.kept), 5)
+    assert collector.wait(lambda: bool(stream.kept), LIMIT_S)
 
     collector.close()
 

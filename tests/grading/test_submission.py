@@ -12,6 +12,7 @@ from labctl.grading.submission import Means, Prepared, Submission, copy_submissi
 from labctl.grading.unmet import Unmet
 from labctl.topology.load import load_topology_uncached
 from tests.grading.workshop import MODES, make_exercise, make_submission
+from tests.limits import LIMIT_S
 
 LABS = Path(__file__).parent.parent.parent / "labs"
 
@@ -208,7 +209,7 @@ def test_a_report_names_the_file_that_was_run(
     )
 
     assert program.title == f"{file} one"
-    program.expect_exit(0)
+    program.expect_exit(0, within_s=LIMIT_S)
 
 
 @pytest.mark.kernel
