@@ -13,7 +13,7 @@ WORKERS ?= $(shell echo $$(( ($$(nproc) * 3 + 1) / 2 )))
 
 # COMMAND:PACKAGE for what the tests run besides labctl.
 TEST_PROGRAMS = atftp:atftp bwrap:bubblewrap cc:gcc cc:libc6-dev dot:graphviz inetd:openbsd-inetd \
-	ip:iproute2 iperf3:iperf3 linux.uml:user-mode-linux modprobe:kmod nc:netcat-openbsd \
+	ip:iproute2 linux.uml:user-mode-linux modprobe:kmod nc:netcat-openbsd \
 	ntpdig:ntpsec-ntpdig patch:patch ping:iputils-ping ps:procps redis-cli:redis-tools tcpdump:tcpdump \
 	tftp:tftp-hpa traceroute:traceroute tshark:tshark
 
