@@ -1,4 +1,5 @@
 import json
+import time
 from pathlib import Path
 
 import pytest
@@ -17,10 +18,12 @@ read -r ready <"$1" && [ "$ready" = READY ] && ntpdig -j 127.0.0.1
 
 @pytest.mark.kernel
 def test_ntpdig_takes_the_time_from_the_server(tmp_path: Path) -> None:
+    started_s = time.monotonic()
     done = run("sntp/sntp_server", str(tmp_path / "said"), prefix=(*PREFIX, "sh", "-c", ASK))
+    took_s = time.monotonic() - started_s
 
     assert done.returncode == 0, done.stderr
     said = json.loads(done.stdout)
     assert (said["host"], said["stratum"], said["leap"]) == ("127.0.0.1", 1, "no-leap")
-    # It asks the clock that it compares with.
-    assert abs(said["offset"]) < 1
+    # It asks the clock that it compares with, and is wrong by no more than the asking took.
+    assert abs(said["offset"]) < took_s
