@@ -10,8 +10,11 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Literal
 
 from tests.limits import LIMIT_S
+
+_KINDS = {"TCP": socket.SOCK_STREAM, "UDP": socket.SOCK_DGRAM}
 
 EXERCISES = Path(__file__).parent.parent.parent / "exercises"
 
@@ -137,6 +140,16 @@ def tcp_peer() -> Iterator[tuple[socket.socket, tuple[str, str]]]:
     with socket.create_server(("127.0.0.1", 0)) as listener:
         listener.settimeout(LIMIT_S)
         yield listener, ("127.0.0.1", str(listener.getsockname()[1]))
+
+
+@contextmanager
+def nobody(kind: Literal["TCP", "UDP"]) -> Iterator[tuple[str, str]]:
+    """Yield a port that refuses, as a program's arguments; nobody else gets it meanwhile."""
+    with socket.socket(socket.AF_INET, _KINDS[kind]) as deaf:
+        deaf.bind(("127.0.0.1", 0))
+        if kind == "UDP":
+            deaf.connect(deaf.getsockname())  # it hears itself and nobody else
+        yield "127.0.0.1", str(deaf.getsockname()[1])
 
 
 def connect(address: tuple[str, int]) -> socket.socket:

@@ -9,6 +9,7 @@ import pytest
 from tests.exercises.running import (
     Running,
     accept,
+    nobody,
     read_all,
     run,
     running,
@@ -108,9 +109,8 @@ def test_a_reset_after_the_end_of_the_input_is_reported() -> None:
 
 
 def test_nobody_listening_is_reported() -> None:
-    with tcp_peer() as (_, address):
-        pass
-    done = run("simple-nc/simple_nc", *address)
+    with nobody("TCP") as address:
+        done = run("simple-nc/simple_nc", *address)
     assert done.returncode == 1
     assert done.stderr == b"error: connect: ECONNREFUSED (Connection refused)\n"
 
