@@ -152,7 +152,8 @@ def test_a_reader_that_left_is_reported(name: str) -> None:
 def test_a_closed_output_is_not_mistaken_for_the_socket() -> None:
     prefix = ("sh", "-c", 'exec "$0" "$@" >&-')
     with udp_peer() as (peer, address), ThreadPoolExecutor(1) as pool:
-        running_client = pool.submit(run, "udp-time/time_client", *address, prefix=prefix)
+        arguments = (*address, "-t", "60000")  # no second try comes in between
+        running_client = pool.submit(run, "udp-time/time_client", *arguments, prefix=prefix)
         request, sender = peer.recvfrom(100)
         peer.sendto(b"TM\1\2" + request[4:] + bytes(8), sender)
         done = running_client.result()

@@ -1,6 +1,9 @@
+import select
+
 import pytest
 
-from tests.exercises.running import accept, read_all, run, running, serving, tcp_peer
+from tests.exercises.running import accept, nobody, read_all, run, running, serving, tcp_peer
+from tests.limits import LIMIT_S
 
 
 def test_a_session_with_the_store() -> None:
@@ -49,6 +52,9 @@ def test_fire_sends_requests_and_leaves() -> None:
             assert read_all(connection) == b"GET fire\n" * 3
             # Nobody is there any more: the first answer brings RST, the second one fails.
             connection.sendall(b"NOTFOUND\n")
+            reset = select.poll()
+            reset.register(connection, select.POLLERR)
+            assert reset.poll(LIMIT_S * 1000)
             with pytest.raises(BrokenPipeError):
                 connection.sendall(b"NOTFOUND\n")
 
@@ -89,5 +95,6 @@ def test_a_server_that_is_gone_is_reported() -> None:
         accept(listener).close()
         client.write(b"count\n")
         assert client.end()[0] == 1
-    done = run("kv-iterative/kv_client", *address)
+    with nobody("TCP") as address:
+        done = run("kv-iterative/kv_client", *address)
     assert done.stderr == b"error: connect: ECONNREFUSED (Connection refused)\n"

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 import pytest
 
 from tests.exercises.running import Running, connect, read_all, run, running, serving
+from tests.limits import LIMIT_S
 
 Address = tuple[str, int]
 Server = tuple[Running, Address]
@@ -174,7 +175,7 @@ def test_the_second_client_is_served_after_the_first(iterative: Server) -> None:
         second.setblocking(False)
         with pytest.raises(BlockingIOError):
             second.recv(1)
-        second.settimeout(10)
+        second.settimeout(LIMIT_S)
         first.close()
         expect(second, b"VALUE 1\nx\n")
 

@@ -92,7 +92,7 @@ def test_the_first_server_still_serves_after_a_second_was_refused(
 
 def test_client_and_server_understand_each_other(server: Server) -> None:
     before_ns = time.time_ns()
-    done = run("udp-time/time_client", "127.0.0.1", str(server[1][1]))
+    done = run("udp-time/time_client", "127.0.0.1", str(server[1][1]), "-t", "60000")
     assert done.returncode == 0
     found = re.fullmatch(rb"time seq=\d+ ns=(\d+) rtt_us=\d+ tries=1\n", done.stdout)
     assert found
