@@ -43,12 +43,13 @@ class SuperServer(NamedTuple):
     is_ours: bool
 
     def everything(self, port: int) -> bytes:
-        return self.lab["client1"].connect((SERVER, port)).everything()
+        client = self.lab["client1"].connect((SERVER, port), within_s=LIMIT_S)
+        return client.everything(within_s=LIMIT_S)
 
     def ask(self, port: int, question: bytes) -> bytes:
         client = self.lab["client1"].udp(to=(SERVER, port))
         client.send(question)
-        return client.receive()
+        return client.receive(within_s=LIMIT_S)
 
 
 @pytest.fixture(params=["ours", "openbsd-inetd"])

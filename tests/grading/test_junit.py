@@ -1,6 +1,6 @@
 from xml.etree import ElementTree
 
-from hypothesis import given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from labctl.grading.junit import reports_as_junit
@@ -75,7 +75,7 @@ def test_hostile_text_comes_back_as_escapes_and_breaks_out_of_nothing() -> None:
     assert "]]><b>" in (case[0].text or "")
 
 
-@settings(deadline=None)
+@settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(st.text(st.characters()))
 def test_the_document_is_xml_whatever_is_in_it(text: str) -> None:
     failed = a_check(FAILED, text, actual=text, evidence=Evidence(ladder=text))

@@ -1,5 +1,5 @@
 import pytest
-from hypothesis import given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from labctl.grading.outcome import Evidence
@@ -167,7 +167,7 @@ def test_escapes_are_shown_as_python_writes_them() -> None:
     assert printable("\x1b[31mred\r\n\u202eevil") == "\\x1b[31mred\\r\n\\u202eevil"
 
 
-@settings(deadline=None)
+@settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(st.text())
 def test_whatever_the_text_one_line_is_one_line_of_what_can_be_shown(text: str) -> None:
     shown = one_line(text)
