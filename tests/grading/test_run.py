@@ -179,8 +179,7 @@ def test_a_check_does_not_take_for_ever_where_python_ignores_the_first_error(
                     until(lambda: False, 600)
 
             def test_waits(lab, submission):
-                deaf = Deaf()
-                del deaf
+                Deaf()  # without a name: an error that comes early does not keep it for later
                 until(lambda: False, 600)
             """,
             HELLO,
