@@ -10,8 +10,11 @@ import pytest
 from labctl.errors import LabError
 from labctl.grading.lab import Lab, as_checked, checked_lab
 from labctl.grading.unmet import Unmet
+from labctl.kernel.diag import SocketEntry
 from labctl.topology.load import load_topology_uncached
+from labctl.wait import until
 from tests.grading.workshop import MODES
+from tests.limits import LIMIT_S
 
 pytestmark = pytest.mark.kernel
 
@@ -68,9 +71,13 @@ def test_sockets_are_shown_as_the_kernel_has_them(lab: Lab) -> None:
     connection = lab["client1"].connect(("10.0.1.1", 8085))
     connection.send(b"12345")
 
-    states = {entry.state: entry for entry in lab["server"].sockets("tcp", 8085)}
+    def both() -> dict[str, SocketEntry]:
+        states = {entry.state: entry for entry in lab["server"].sockets("tcp", 8085)}
+        return states if set(states) == {"LISTEN", "ESTAB"} else {}
 
-    assert set(states) == {"LISTEN", "ESTAB"}
+    # The client is connected as soon as the server has answered it; the server after that.
+    states = until(both, LIMIT_S)
+    assert states
     assert (states["LISTEN"].recv_q, states["LISTEN"].send_q) == (1, 5)
     assert lab["server"].sockets("tcp", 9) == []
 
