@@ -63,7 +63,10 @@ def printed(client: Running, asked: Asked) -> Printed:
 
 
 def test_it_prints_one_line_and_the_time_for_people_beside_it(program: str) -> None:
-    with udp_peer() as (peer, address), running(program, *address) as client:
+    with (
+        udp_peer() as (peer, address),
+        running(program, *address, "-t", "60000") as client,
+    ):
         asked = receive(peer)
         peer.sendto(asked.answer, asked.sender)
         seq = int.from_bytes(asked.seq, "big")
