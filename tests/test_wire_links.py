@@ -192,27 +192,29 @@ def test_nothing_corrupted_reaches_a_program(lab: WiredLab) -> None:
     for _ in range(50):
         sender.send(bytes(1000))
 
+    assert until(lambda: lab.counters("a")["corrupted"] >= 50, LIMIT_S)
     # A bit of the Ethernet or IP header may be one that nobody looks at; then the data is whole.
     assert set(rest_of(receiver)) <= {bytes(1000)}
-    assert lab.counters("a")["corrupted"] >= 50
 
 
 @pytest.mark.slow
 def test_a_hundred_changes_lose_and_repeat_nothing(lab: WiredLab) -> None:
     sender, receiver = lab.udp(A4, B4)
     stop = threading.Event()
+    found: list[int] = []
 
     def change() -> None:
+        changes = 0
         try:
-            for _ in range(50):
+            while changes < 100 or len(found) < 1000:
                 lab.impair("a", "delay 1ms")
                 lab.clear()
+                changes += 2
         finally:
             stop.set()
 
     thread = threading.Thread(target=change)
     thread.start()
-    found: list[int] = []
     sent = 0
     poll = select.poll()
     poll.register(receiver, select.POLLIN)
@@ -223,10 +225,10 @@ def test_a_hundred_changes_lose_and_repeat_nothing(lab: WiredLab) -> None:
         assert poll.poll(LIMIT_S * 1000), f"{sent - len(found)} datagrams of {sent} are missing"
         found += numbers_of([receiver.recv(100)])
     thread.join()
+    found += numbers_of([receiver.recv(100) for _ in range(sent - len(found))])
     found += numbers_of(rest_of(receiver))
 
     assert sorted(found) == list(range(sent))
-    assert sent > 1000
 
 
 def test_what_is_under_way_arrives_after_the_link_is_good_again(lab: WiredLab) -> None:
@@ -234,15 +236,17 @@ def test_what_is_under_way_arrives_after_the_link_is_good_again(lab: WiredLab) -
     send_numbers(sender, range(1))
     receiver.recv(100)
     lab.impair("a", "delay 500ms")
+    began_s = time.monotonic()
     send_numbers(sender, range(1, 200))
     lab.clear()
     sender.send((200).to_bytes(4))
+    # Not so on a machine that stood still meanwhile: there they may be first.
+    were_under_way = time.monotonic() - began_s < 0.5
 
-    first, *others = numbers_of(rest_of(receiver))
-    others += numbers_of(rest_of(receiver))
+    found = numbers_of([receiver.recv(100) for _ in range(200)] + rest_of(receiver))
 
-    assert first == 200
-    assert others == list(range(1, 200))
+    assert [number for number in found if number != 200] == list(range(1, 200))
+    assert found[0] == 200 or not were_under_way
 
 
 def test_a_link_made_bad_again_at_once_begins_to_count_anew(lab: WiredLab) -> None:
@@ -291,12 +295,13 @@ def _ioctl(sock: socket.socket, request: int, interface: str, value: bytes = b""
 
 
 def test_a_dead_emulator_makes_dead_links_until_the_next_change(lab: WiredLab) -> None:
+    lab.ping()
     sender, receiver = lab.udp(A4, B4)
     lab.impair("a", "delay 1ms")
     lab.impair("b:eth0", "delay 1ms")
     lab.arm("a:eth0->b:eth0", {"duplicate": {"match": "udp"}})
     send_numbers(sender, range(1))
-    assert numbers_of(rest_of(receiver)) == [0, 0]
+    assert numbers_of(lab.arrived(receiver)) == [0, 0]
 
     lab.kill_emulator()
     send_numbers(sender, range(1, 10))
@@ -307,7 +312,7 @@ def test_a_dead_emulator_makes_dead_links_until_the_next_change(lab: WiredLab) -
     lab.impair("c", "loss 1%")
     sender.send((10).to_bytes(4))
 
-    assert numbers_of(rest_of(receiver)) == [10, 10]
+    assert numbers_of(lab.arrived(receiver)) == [10, 10]
     assert lab.shown("a")["dead"] is False
     assert lab.shown("a")["words"] == ["delay", "1ms"]
     assert lab.shown("b:eth0")["words"] == ["delay", "1ms"]
@@ -393,30 +398,24 @@ def _ethtool(sock: socket.socket, interface: str, command: int) -> int:
 
 def burst(lab: WiredLab, count: int = 8) -> list[int]:
     """Send so many numbered datagrams from ``a`` to ``b``; return those that arrive, in order."""
+    lab.ping()
     sender, receiver = lab.udp(A4, B4)
     send_numbers(sender, range(1, count + 1))
-    return numbers_of(rest_of(receiver))
+    return numbers_of(lab.arrived(receiver))
 
 
 def test_dropping_the_first_syn_makes_connect_wait_for_another(lab: WiredLab) -> None:
     listener = lab.receiver("b", (B4, PORT), socket.SOCK_STREAM)
     listener.listen()
 
-    def connect_s() -> float:
-        client = lab.open("a", socket.AF_INET, socket.SOCK_STREAM)
-        began = time.monotonic()
-        client.connect((B4, PORT))
-        return time.monotonic() - began
-
-    connect_s()  # the neighbour is known now
-    lab.impair("a", "loss 0%")
-    unimpaired_s = min(connect_s() for _ in range(3))
+    client = lab.open("a", socket.AF_INET, socket.SOCK_STREAM)
     lab.arm("a->b", {"drop": {"match": "tcp[tcpflags] & tcp-syn != 0", "packets": [1]}})
 
-    # The first retransmission comes after a second (RFC 6298), an answer within a millisecond.
-    dropped_s = connect_s()
-    assert dropped_s > 20 * unimpaired_s
-    assert min(connect_s() for _ in range(3)) < dropped_s / 20
+    began_s = time.monotonic()
+    client.connect((B4, PORT))
+
+    # The first retransmission comes after a second (RFC 6298), give or take a tick of the clock.
+    assert time.monotonic() - began_s > 0.9
     assert [(fate.done, fate.nth) for fate in lab.fates()] == [("dropped", 1)]
 
 
@@ -434,14 +433,14 @@ def test_two_datagrams_change_places(lab: WiredLab) -> None:
 
 def test_a_datagram_is_held_until_an_icmp_passes(lab: WiredLab) -> None:
     lab.arm("a->b", {"hold": {"match": "udp", "packets": [1], "until": {"match": "icmp"}}})
+    lab.ping()
     sender, receiver = lab.udp(A4, B4)
     send_numbers(sender, range(1, 4))
-    assert numbers_of(rest_of(receiver)) == [2, 3]
+    assert numbers_of(lab.arrived(receiver)) == [2, 3]
 
-    ping = lab.open("a", socket.AF_INET, socket.SOCK_RAW, socket.IPPROTO_ICMP)
-    ping.sendto(bytes.fromhex("0800f7ff00000000"), (B4, 0))
+    lab.ping()
 
-    assert numbers_of(rest_of(receiver)) == [1]
+    assert numbers_of(lab.arrived(receiver)) == [1]
 
 
 def test_every_third_datagram_comes_twice(lab: WiredLab) -> None:
@@ -450,10 +449,21 @@ def test_every_third_datagram_comes_twice(lab: WiredLab) -> None:
     assert burst(lab) == [1, 2, 3, 3, 4, 5, 6, 6, 7, 8]
 
 
-def test_a_delayed_datagram_comes_last(lab: WiredLab) -> None:
+def test_delayed_datagrams_come_later_in_their_own_order(lab: WiredLab) -> None:
     lab.arm("a->b", {"delay": {"match": "udp", "packets": "2-3", "by": "100ms"}})
+    lab.ping()
+    sender, receiver = lab.udp(A4, B4)
+    began_s = time.monotonic()
+    send_numbers(sender, range(1, 9))
 
-    assert burst(lab) == [1, 4, 5, 6, 7, 8, 2, 3]
+    came_s: dict[int, float] = {}
+    for _ in range(8):
+        [number] = numbers_of([receiver.recv(100)])
+        came_s[number] = time.monotonic() - began_s
+
+    assert [number for number in came_s if number not in {2, 3}] == [1, 4, 5, 6, 7, 8]
+    assert [number for number in came_s if number in {2, 3}] == [2, 3]
+    assert came_s[2] >= 0.1
 
 
 def test_a_corrupted_datagram_is_dropped_by_its_receiver(lab: WiredLab) -> None:
@@ -462,7 +472,7 @@ def test_a_corrupted_datagram_is_dropped_by_its_receiver(lab: WiredLab) -> None:
     tap.bind(("eth0", 0x0800))
 
     assert burst(lab) == [1, 2, 3, 5, 6, 7, 8]
-    assert len([data for data in rest_of(tap) if data[9] == socket.IPPROTO_UDP]) == 8
+    assert len([data for data in lab.arrived(tap) if data[9] == socket.IPPROTO_UDP]) == 8
 
 
 def test_a_rule_leaves_the_other_direction_alone(lab: WiredLab) -> None:
@@ -473,7 +483,6 @@ def test_a_rule_leaves_the_other_direction_alone(lab: WiredLab) -> None:
 
 def test_the_same_seed_gives_the_same_fates_whatever_the_timing(lab: WiredLab) -> None:
     rule = {"drop": {"match": "udp", "p": "40%"}}
-    burst(lab)  # the neighbour is known now; else what waits for it overtakes, or is overtaken
     lab.arm("a->b", rule, seed=7)
     at_once = burst(lab, 40)
     lab.arm("a->b", rule, seed=7)

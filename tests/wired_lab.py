@@ -30,6 +30,8 @@ from tests.owners import unique_name
 A4, B4 = "10.0.0.1", "10.0.0.2"
 A6, B6 = "fd00::1", "fd00::2"
 
+_ETH_P_MARK = 0x88B5  # for local experiments (IEEE 802): no rule of a test matches it
+
 _LAB = f"""
 name: {{name}}
 nodes: {{{{a: {{{{}}}}, b: {{{{}}}}, c: {{{{}}}}}}}}
@@ -78,6 +80,36 @@ class WiredLab:
         sender = self.receiver("a", (source, 0), socket.SOCK_DGRAM)
         sender.connect(receiver.getsockname())
         return sender, receiver
+
+    def ping(self) -> None:
+        """Have ``b`` answer ``a``, which knows its neighbour then: what waits for that overtakes."""
+        ping = self.open("a", socket.AF_INET, socket.SOCK_RAW, socket.IPPROTO_ICMP)
+        ping.connect((B4, 0))
+        ping.send(bytes.fromhex("0800f7ff00000000"))
+        ping.recv(100)
+
+    def arrived(self, receiver: socket.socket) -> list[bytes]:
+        """Return every datagram for ``receiver`` in ``b`` that ``a`` has sent and is not lost.
+
+        A frame is sent behind them, and none of a wired link overtakes another but where a rule or
+        words say so. ``a`` has to know its neighbour: the frame waits for no address.
+        """
+        mark = bytes(12) + _ETH_P_MARK.to_bytes(2) + os.urandom(46)
+        tap = self.open("b", socket.AF_PACKET, socket.SOCK_RAW)
+        tap.bind(("eth0", _ETH_P_MARK))
+        sender = self.open("a", socket.AF_PACKET, socket.SOCK_RAW)
+        sender.bind(("eth0", 0))
+        sender.send(mark)
+        while tap.recv(100) != mark:
+            pass
+        found: list[bytes] = []
+        receiver.settimeout(0)
+        while True:
+            try:
+                found.append(receiver.recv(65536))
+            except BlockingIOError:
+                receiver.settimeout(LIMIT_S)
+                return found
 
     def impair(self, place: str, words: str) -> None:
         """Do what ``labctl impair`` does with these words."""
