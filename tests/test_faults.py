@@ -7,6 +7,8 @@ import pytest
 
 from labctl.errors import LabError, LabErrors
 from labctl.faults import faults
+from labctl.wait import until
+from tests.limits import LIMIT_S
 from tests.wired_lab import A4, B4, WiredLab, wired_lab
 
 pytestmark = pytest.mark.kernel
@@ -24,6 +26,7 @@ class Talk:
     """Numbered datagrams from a to b."""
 
     def __init__(self, lab: WiredLab) -> None:
+        lab.ping()
         self._sender, self._receiver = lab.udp(A4, B4)
 
     def say(self, *numbers: int) -> None:
@@ -66,8 +69,9 @@ def test_what_began_and_did_not_end_is_not_proven(lab: WiredLab) -> None:
     hold = {"a->b": [{"hold": {"match": "udp", "until": {"match": "icmp"}}}]}
     with faults(lab.lab, hold) as armed:
         talk.say(1)
+        assert until(lambda: armed.rules()[0].fired, LIMIT_S)
         with pytest.raises(LabError, match="fired 1 times and completed 0 times"):
-            armed.prove(within_s=0.5)
+            armed.prove(within_s=0.0)
     assert talk.hear(1) == [1]
 
 
@@ -137,6 +141,7 @@ def test_a_failing_check_takes_its_faults_along(lab: WiredLab) -> None:
 
 
 def test_several_directions_are_told_apart(lab: WiredLab) -> None:
+    lab.ping()
     there, back = lab.udp(A4, B4)
     both = {
         "a->b": [{"drop": {"match": "udp", "packets": [1]}}],
