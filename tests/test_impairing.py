@@ -191,6 +191,8 @@ def test_an_emulator_that_dies_over_a_request_leaves_what_was_asked_before(lab: 
     with pytest.raises(LabError, match="does not answer"):
         lab.impair("a", "delay 2ms")
     os.waitpid(killer, 0)
+    # Its sockets close before it is dead, and the holder knows.
+    assert lab.control.wait(EMULATOR, LIMIT_S) is not None
 
     assert shown(lab) == {A: ["delay", "1ms"]}
     assert Impairer(lab.lab).emulator_is_dead()
