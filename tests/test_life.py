@@ -9,6 +9,7 @@ import pytest
 
 from labctl.kernel.ending import end_holder
 from labctl.wait import until
+from tests.limits import LIMIT_S
 from tests.owners import OWNERS, ROOTLESS_OWNERS, Owner, owner_of_kind
 
 pytestmark = pytest.mark.kernel
@@ -30,6 +31,10 @@ def _programs(owner: Owner, name: str) -> dict[str, dict[str, object]]:
     return {program["name"]: program for program in listed["programs"]}
 
 
+def _await_end(owner: Owner, name: str, program: str) -> None:
+    assert until(lambda: _programs(owner, name)[program]["state"] == "ended", LIMIT_S)
+
+
 def _has_process(word: str) -> bool:
     for path in Path("/proc").glob("[0-9]*/cmdline"):
         try:
@@ -46,13 +51,13 @@ def test_killing_the_holder_ends_every_program_and_its_daemons(owner: Owner) -> 
         _run(
             owner, name, "server", "sh", "-c", f"{daemon} echo ready; exec cat /dev/zero >/dev/null"
         )
-        assert until(lambda: _has_process(f"{name}.daemon"), within_s=10)
+        assert until(lambda: _has_process(f"{name}.daemon"), LIMIT_S)
         opened = owner.state(name).open_holder()
         assert opened is not None
         end_holder(opened[1])
         os.close(opened[1])
 
-        assert until(lambda: not _has_process(f"{name}.daemon"), within_s=30)
+        assert until(lambda: not _has_process(f"{name}.daemon"), LIMIT_S)
 
 
 def test_ps_shows_each_program_with_its_state(owner: Owner) -> None:
@@ -60,7 +65,8 @@ def test_ps_shows_each_program_with_its_state(owner: Owner) -> None:
         _run(owner, name, "runs", "sh", "-c", "echo ready; exec tail -f /dev/null")
         _run(owner, name, "fails", "sh", "-c", "echo ready; exit 3")
         _run(owner, name, "killed", "sh", "-c", "echo ready; kill -9 $$")
-        until(lambda: _programs(owner, name)["killed"]["state"] == "ended", within_s=10)
+        for program in ("fails", "killed"):
+            _await_end(owner, name, program)
         programs = _programs(owner, name)
 
     assert {key: (it["state"], it["exit_status"]) for key, it in programs.items()} == {
@@ -73,7 +79,7 @@ def test_ps_shows_each_program_with_its_state(owner: Owner) -> None:
 def test_the_last_output_of_a_program_that_ended_is_kept(owner: Owner) -> None:
     with owner.lab() as name:
         _run(owner, name, "said", "sh", "-c", "echo ready; echo last words >&2")
-        until(lambda: _programs(owner, name)["said"]["state"] == "ended", within_s=10)
+        _await_end(owner, name, "said")
 
         assert owner.labctl("logs", "-l", name, "said").stdout == "ready\nlast words\n"
 

@@ -1,6 +1,8 @@
 import pytest
 
+from labctl.wait import until
 from tests.cli.commands import Labctl
+from tests.limits import LIMIT_S
 
 pytestmark = pytest.mark.kernel
 
@@ -18,10 +20,10 @@ def test_each_program_has_its_state(labctl: Labctl, pair: str) -> None:
         ("leaves", "echo ready; exit 3"),
         ("killed", "echo ready; exec tail -f /dev/null"),
     ):
-        assert labctl(
-            "run", "-l", pair, "-d", *ready, "--name", name, "server", "sh", "-c", script
-        ).code in (0, 2)
+        words = ("--name", name, "server", "sh", "-c", script)
+        assert labctl("run", "-l", pair, "-d", *ready, *words).code == 0
     assert labctl("stop", "-l", pair, "killed").code == 0
+    assert until(lambda: labctl.json("ps", pair)["programs"][1]["state"] == "ended", LIMIT_S)
 
     heading, *rows = labctl("ps", "-l", pair).out.splitlines()
     assert heading.split("  ")[0] == "NAME"
