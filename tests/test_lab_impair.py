@@ -11,6 +11,7 @@ from labctl.lab import running_lab
 from labctl.topology.copies import as_copy
 from labctl.wait import until
 from tests.cli.commands import MODES, Labctl
+from tests.limits import LIMIT_S
 from tests.owners import unique_name
 from tests.topology.lab_files import topology_of, two_hosts
 
@@ -33,11 +34,12 @@ PINGING = """\
 programs:
   pinging:
     node: client
-    command: ping -c 3 -i 0.2 -W 1 server
+    command: ping -c 3 -i 0.2 -W 30 server
     ready: log icmp_seq=2
 """
 
-ONE_PING = ("ping", "-c", "1", "-W", "1", "server")
+ONE_PING = ("ping", "-c", "1", "server", "-W")
+"""The seconds to wait for the answer are to follow."""
 
 
 @pytest.fixture
@@ -79,7 +81,7 @@ def test_not_even_what_the_kernel_sends_by_itself_passes_before_links_are_bad(
     path = labctl.write("deaf.yaml", IPV6_AND_DEAF)
     with labctl.lab(path, mode, "--impairments", "wire") as name:
         # Multicast reports and router solicitations, as soon as there is a carrier.
-        assert until(lambda: all(lost > 0 for lost in _lost(labctl, name)), within_s=10)
+        assert until(lambda: all(lost > 0 for lost in _lost(labctl, name)), within_s=LIMIT_S)
         for node in ("client", "server"):
             said = labctl("exec", "-l", name, node, "--", *_RECEIVED)
             assert said.out == "0\n"
@@ -108,10 +110,10 @@ def test_what_the_file_says_can_be_changed_and_cleared(labctl: Labctl, mode: str
     path = labctl.write("bad.yaml", LAB)
     with labctl.lab(path, mode) as name:
         assert labctl("impair", "-l", name, "client", "loss", "100%").code == 0
-        assert labctl("exec", "-l", name, "client", "--", *ONE_PING).code == 1
+        assert labctl("exec", "-l", name, "client", "--", *ONE_PING, "1").code == 1
         assert labctl("impair", "-l", name, "--clear").code == 0
         assert labctl.json("impair", "-l", name, "--show")["impairments"] == []
-        assert labctl("exec", "-l", name, "client", "--", *ONE_PING).code == 0
+        assert labctl("exec", "-l", name, "client", "--", *ONE_PING, "20").code == 0
 
 
 def test_a_filter_that_does_not_parse_is_said_at_its_line_before_anything_is_built(
