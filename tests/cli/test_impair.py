@@ -7,8 +7,10 @@ import pytest
 
 from labctl.kernel.control import Control
 from labctl.kernel.state import LabState
+from labctl.wait import until
 from labctl.wire.client import EMULATOR
 from tests.cli.commands import MODES, Labctl, unused_name
+from tests.limits import LIMIT_S
 
 pytestmark = [pytest.mark.kernel, pytest.mark.xdist_group("root-names")]
 
@@ -35,28 +37,37 @@ def impairments(labctl: Labctl, lab: str, *words: str) -> dict[str, list[str]]:
     return {each["direction"]: each["words"] for each in shown}
 
 
-def ping(labctl: Labctl, lab: str, node: str, count: int = 3) -> int:
-    """Return how many answers a node gets from the server."""
-    words = ("ping", "-n", "-c", str(count), "-i", "0.01", "-W", "1", "server")
+def ping(labctl: Labctl, lab: str, node: str, *, within_s: int = 20) -> bool:
+    """Whether a node gets an answer from the server. Where none can come, do not wait for long."""
+    # One request: after more than one ping(8) waits only as long as the slowest answer took.
+    words = ("ping", "-n", "-c", "1", "-W", str(within_s), "server")
     done = labctl("exec", "-l", lab, node, "--", *words)
-    return done.out.count("bytes from")
+    return "bytes from" in done.out
+
+
+def lost_packets(labctl: Labctl, lab: str) -> int:
+    """Return how many packets the only bad direction has lost."""
+    [shown] = labctl.json("impair", "-l", lab, "--show")["impairments"]
+    count: int = shown["counters"]["lost"]
+    return count
 
 
 def test_a_link_is_made_bad_and_good_again(labctl: Labctl, lab: str) -> None:
-    assert ping(labctl, lab, "client2") == 3
+    assert ping(labctl, lab, "client2")
 
     done = labctl("impair", "-l", lab, "client2", "loss", "100%")
     assert done == (0, f"{CLIENT2}: loss 100%\n", "")
-    assert ping(labctl, lab, "client2", 1) == 0
-    assert ping(labctl, lab, "client1") == 3
+    assert not ping(labctl, lab, "client2", within_s=1)
+    assert ping(labctl, lab, "client1")
 
     assert labctl("impair", "-l", lab, "client2", "--clear") == (0, "", "")
-    assert ping(labctl, lab, "client2") == 3
+    assert ping(labctl, lab, "client2")
 
 
 def test_the_table_shows_words_and_counters(labctl: Labctl, rootless_lab: str) -> None:
     labctl("impair", "-l", rootless_lab, "client2", "loss", "100%")
-    ping(labctl, rootless_lab, "client2", 1)
+    ping(labctl, rootless_lab, "client2", within_s=1)
+    assert until(lambda: lost_packets(labctl, rootless_lab), LIMIT_S)
 
     headings, row = labctl("impair", "-l", rootless_lab, "--show").out.splitlines()
 
@@ -93,7 +104,7 @@ def test_clear_without_a_node_clears_every_link(labctl: Labctl, rootless_lab: st
     assert labctl("impair", "-l", rootless_lab, "--clear").code == 0
 
     assert labctl("impair", "-l", rootless_lab, "--show").out == "every link is good\n"
-    assert ping(labctl, rootless_lab, "client1") == 3
+    assert ping(labctl, rootless_lab, "client1")
 
 
 @pytest.mark.parametrize(
@@ -150,7 +161,8 @@ def test_the_rules_of_a_file_are_armed_and_counted(labctl: Labctl, lab: str) -> 
     first, second = done.out.splitlines()
     assert first == f"{CLIENT2}: 1 rule armed"
     assert second.startswith("seed 7; the fate log is /")
-    assert ping(labctl, lab, "client2") == 2
+    answered = [ping(labctl, lab, "client2", within_s=limit) for limit in (20, 1, 20)]
+    assert answered == [True, False, True]
     said = labctl("impair", "-l", lab, "--show").out
     assert 'drop: {match: "icmp", packets: [2]}: matched 3, fired 1, completed 1' in said
 
@@ -190,7 +202,7 @@ def test_a_dead_emulator_is_an_error_of_the_machine_and_is_healed(
     labctl("impair", "-l", rootless_lab, "client2", "delay", "1ms")
     control = Control(LabState(rootless_lab))
     control.signal(EMULATOR, signal.SIGKILL)
-    assert control.wait(EMULATOR, 10) is not None
+    assert control.wait(EMULATOR, LIMIT_S) is not None
 
     table = labctl("impair", "-l", rootless_lab, "--show")
     as_json = labctl("impair", "-l", rootless_lab, "--show", "--json")
@@ -202,7 +214,7 @@ def test_a_dead_emulator_is_an_error_of_the_machine_and_is_healed(
     assert healed.code == 0
     assert f"{CLIENT2} passed nothing meanwhile" in healed.err
     assert labctl("impair", "-l", rootless_lab, "--show").code == 0
-    assert ping(labctl, rootless_lab, "client2") == 3
+    assert ping(labctl, rootless_lab, "client2")
 
 
 def test_the_emulator_is_not_stopped_by_accident(labctl: Labctl, rootless_lab: str) -> None:
@@ -210,7 +222,7 @@ def test_the_emulator_is_not_stopped_by_accident(labctl: Labctl, rootless_lab: s
     done = labctl("stop", "-l", rootless_lab, EMULATOR)
     assert done.code == 2
     assert "labctl impair --clear" in done.err
-    assert ping(labctl, rootless_lab, "client2") == 3
+    assert ping(labctl, rootless_lab, "client2")
 
 
 def test_a_link_whose_interface_was_deleted_is_named(labctl: Labctl, rootless_lab: str) -> None:
@@ -240,7 +252,7 @@ def test_many_at_once_do_not_undo_each_other(labctl: Labctl, rootless_lab: str) 
     assert [process.wait(60) for process in started] == [0, 0, 0, 0]
     asked = impairments(labctl, rootless_lab)
     assert sorted(words[1] for words in asked.values()) == ["1ms", "2ms", "3ms", "4ms"]
-    assert ping(labctl, rootless_lab, "client2") == 3
+    assert ping(labctl, rootless_lab, "client2")
 
 
 def test_a_lab_that_is_not_up_has_no_links(labctl: Labctl) -> None:

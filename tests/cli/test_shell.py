@@ -42,10 +42,10 @@ def test_the_shell_works_in_the_folder_where_one_is(labctl: Labctl, pair: str) -
 
 
 TUTORIAL = """\
-sudo ip netns exec ns_client1 ping -c 2 -i 0.01 10.0.1.1
-sudo ip netns exec ns_client2 ping -c 2 -i 0.01 10.0.2.1
-sudo ip netns exec ns_client1 ping -c 2 -i 0.01 10.0.2.2
-sudo ip netns exec ns_client2 ping -c 2 -i 0.01 10.0.1.2
+sudo ip netns exec ns_client1 ping -c 1 10.0.1.1
+sudo ip netns exec ns_client2 ping -c 1 10.0.2.1
+sudo ip netns exec ns_client1 ping -c 1 10.0.2.2
+sudo ip netns exec ns_client2 ping -c 1 10.0.1.2
 sudo ip netns exec ns_server ss -aun
 """
 
@@ -63,7 +63,7 @@ def test_the_tutorials_commands_work_as_they_are_written(labctl: Labctl) -> None
         labctl("down", lab)
 
     assert done.code == 0
-    assert done.out.count("2 packets transmitted, 2 received, 0% packet loss") == 4
+    assert done.out.count("1 packets transmitted, 1 received, 0% packet loss") == 4
     assert "UNCONN" not in done.out
     assert done.err == ""
 
