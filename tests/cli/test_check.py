@@ -25,8 +25,10 @@ def _shout(labctl: Labctl) -> None:
 
 def _write(labctl: Labctl, program: str) -> Path:
     path = labctl.folder / "work" / "01-shout" / "shout.py"
-    path.write_text(program)
-    return path
+    # In one step, as editors save: whoever watches sees one change, and never an empty file.
+    written = labctl.folder / "shout.py.new"
+    written.write_text(program)
+    return written.replace(path)
 
 
 def _results(labctl: Labctl) -> Path:
