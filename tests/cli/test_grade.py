@@ -156,10 +156,11 @@ def test_a_run_that_is_ended_is_finished_by_the_same_command(
     hand_in(labctl.folder, "in/anna")
     hand_in(labctl.folder, "in/ben", "import signal\nsignal.pause()\n")
     words = ("grade", "shout", "in/anna", "in/ben", "-j", "1")
-    of_anna = labctl.folder / "grades-shout" / "submissions" / "anna" / "results.json"
+    submissions = labctl.folder / "grades-shout" / "submissions"
+    of_anna = submissions / "anna" / "results.json"
     with labctl.running(*words) as running:
-        # One is judged, and the other never ends by itself.
-        assert until(of_anna.exists, LIMIT_S)
+        # The other is begun when one is judged and counted, and never ends by itself.
+        assert until((submissions / "ben").exists, LIMIT_S)
         before = _seconds_of(of_anna)
         os.kill(running.process.pid, number)
         code, said = running.end()
