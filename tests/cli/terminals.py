@@ -27,9 +27,14 @@ class Terminal:
         rows: int = 24,
         columns: int = 80,
         cwd: str | os.PathLike[str] | None = None,
+        is_held: bool = False,
     ) -> None:
+        """``is_held``: whoever writes to the terminal waits until ``let_go``."""
         self._ours, theirs = os.openpty()
+        self._name = os.ttyname(theirs)
         self.resize(rows, columns)
+        if is_held:
+            termios.tcflow(theirs, termios.TCOOFF)
         # Not group leader, so setsid(1) need not fork: the process is the session's leader.
         self.process = subprocess.Popen(
             ["setsid", "--ctty", *command],
@@ -59,6 +64,12 @@ class Terminal:
     def resize(self, rows: int, columns: int) -> None:
         """Change the window's size."""
         fcntl.ioctl(self._ours, termios.TIOCSWINSZ, struct.pack("4H", rows, columns, 0, 0))
+
+    def let_go(self) -> None:
+        """Let what has waited with its output go on."""
+        theirs = os.open(self._name, os.O_RDWR | os.O_NOCTTY)
+        termios.tcflow(theirs, termios.TCOON)
+        os.close(theirs)
 
     def type(self, text: str) -> None:
         """Type the text; nothing is added to it."""

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from labctl.kernel.state import LabState
 from labctl.wait import until
 from tests.cli.commands import MODES, Labctl, unused_name
 from tests.cli.terminals import CTRL_C, CTRL_D, CTRL_Z, Terminal
@@ -32,13 +33,16 @@ print(os.get_terminal_size())
 """
 
 
-def _open(labctl: Labctl, *words: str, rows: int = 24, columns: int = 80) -> Terminal:
+def _open(
+    labctl: Labctl, *words: str, rows: int = 24, columns: int = 80, is_held: bool = False
+) -> Terminal:
     return Terminal(
         [*labctl.command, *words],
         _at_a_terminal(labctl),
         rows=rows,
         columns=columns,
         cwd=labctl.folder,
+        is_held=is_held,
     )
 
 
@@ -187,9 +191,14 @@ def test_the_prompt_comes_after_the_users_own(labctl: Labctl, rootless_pair: str
 @pytest.mark.parametrize("mode", MODES)
 def test_ctrl_c_while_a_lab_is_built_leaves_nothing(labctl: Labctl, mode: str) -> None:
     name = unused_name()
-    with _open(labctl, "up", *BIG_LAB, mode, "--name", name) as terminal:
-        terminal.expect(rf"building {name}: \d+ %")
+    lab = LabState(name)
+    # It cannot show its progress, and so does not get done with the building.
+    with _open(labctl, "up", *BIG_LAB, mode, "--name", name, is_held=True) as terminal:
+        assert until(lab.is_up, LIMIT_S)
+        assert not lab.is_committed()
         terminal.type(CTRL_C)
+        assert until(lambda: not lab.exists(), LIMIT_S)
+        terminal.let_go()
         code = terminal.end()
 
     assert code == 130
