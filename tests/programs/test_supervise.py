@@ -1,10 +1,12 @@
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import pytest
 
 from labctl.errors import LabError
 from labctl.kernel.control import Control
 from labctl.kernel.state import LabState
+from labctl.programs import supervise
+from labctl.programs.logs import read_log
 from labctl.programs.supervise import (
     check_name,
     describe_end,
@@ -13,6 +15,7 @@ from labctl.programs.supervise import (
     start_program,
     stop_program,
 )
+from labctl.wait import until
 from tests.limits import LIMIT_S
 from tests.owners import OWNERS, owner_of_kind
 
@@ -87,12 +90,25 @@ def test_a_program_that_says_its_word_and_ends_was_ready(lab: LabState) -> None:
 
 
 @pytest.mark.kernel
-def test_a_program_that_is_not_ready_in_time_is_stopped(lab: LabState) -> None:
-    with pytest.raises(LabError, match="was not ready"):
+def test_a_program_that_is_not_ready_in_time_is_stopped_and_its_output_is_shown(
+    lab: LabState, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def until_it_has_spoken(outcome: Callable[[], str], _: float) -> str:
+        # However long the program takes to say its word, the time is over only then.
+        assert until(lambda: b"still busy" in read_log(lab, "x"), LIMIT_S)
+        return outcome()
+
+    monkeypatch.setattr(supervise, "until", until_it_has_spoken)
+    with pytest.raises(LabError, match="was not ready") as error:
         start_program(
-            lab, "x", "server", ("tail", "-f", "/dev/null"), ready="log never", ready_within_s=0.1
+            lab,
+            "x",
+            "server",
+            ("sh", "-c", "echo still busy; exec tail -f /dev/null"),
+            ready="log never",
         )
 
+    assert error.value.output == "still busy"
     assert find_status(Control(lab), "x").ended is not None
 
 
