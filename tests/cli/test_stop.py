@@ -1,3 +1,5 @@
+import sys
+
 import pytest
 
 from tests.cli.commands import Labctl
@@ -5,12 +7,21 @@ from tests.cli.commands import Labctl
 pytestmark = pytest.mark.kernel
 
 
-def _start(labctl: Labctl, lab: str, name: str, script: str) -> None:
-    words = ("--ready", "log ready", "--name", name, "client", "sh", "-c", script)
+def _start(labctl: Labctl, lab: str, name: str, script: str, *, shell: str = "sh") -> None:
+    words = ("--ready", "log ready", "--name", name, "client", shell, "-c", script)
     assert labctl("run", "-l", lab, "-d", *words).code == 0
 
 
 STAYS = "echo ready; exec tail -f /dev/null"
+
+# Not a shell with a trap: a child that it is about to start may miss the signal, and never ends.
+ENDS_IN_ITS_OWN_WAY = """
+import signal, sys
+signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})
+print("ready", flush=True)
+signal.sigwait({signal.SIGTERM})
+sys.exit(6)
+"""
 
 
 def test_a_program_is_asked_to_end(labctl: Labctl, pair: str) -> None:
@@ -20,7 +31,7 @@ def test_a_program_is_asked_to_end(labctl: Labctl, pair: str) -> None:
 
 
 def test_a_program_may_end_in_its_own_way(labctl: Labctl, rootless_pair: str) -> None:
-    _start(labctl, rootless_pair, "polite", "trap 'exit 6' TERM; echo ready; tail -f /dev/null")
+    _start(labctl, rootless_pair, "polite", ENDS_IN_ITS_OWN_WAY, shell=sys.executable)
 
     assert labctl("stop", "-l", rootless_pair).out == "polite ended with exit status 6\n"
 
