@@ -8,6 +8,7 @@ from xml.etree import ElementTree
 import pytest
 
 from labctl.cli import main
+from tests.cli.terminals import Terminal
 
 LAB = """\
 name: tiny
@@ -50,22 +51,16 @@ def test_a_pipe_gets_mermaid(capsys: pytest.CaptureFixture[str]) -> None:
 
 
 def test_a_terminal_gets_text() -> None:
-    shown, terminal = os.openpty()
-    try:
-        subprocess.run(
-            [sys.executable, "-m", "labctl", "graph", "tiny.yaml"],
-            stdout=terminal,
-            check=True,
-            env={
-                **os.environ,
-                "PYTHONIOENCODING": "utf-8",
-                "PYTHONPATH": os.pathsep.join(sys.path),
-            },
-        )
-        assert os.read(shown, 4096).decode().startswith("tiny: 2 nodes, 1 link\r\n")
-    finally:
-        os.close(shown)
-        os.close(terminal)
+    environment = {
+        **os.environ,
+        "PYTHONIOENCODING": "utf-8",
+        "PYTHONPATH": os.pathsep.join(sys.path),
+    }
+    command = [sys.executable, "-m", "labctl", "graph", "tiny.yaml"]
+    with Terminal(command, environment) as terminal:
+        assert terminal.end() == 0
+
+    assert terminal.shown.startswith("tiny: 2 nodes, 1 link\r\n")
 
 
 def test_a_terminal_that_is_not_utf_8_gets_ascii() -> None:
