@@ -10,6 +10,8 @@ from contextlib import contextmanager
 
 import pytest
 
+from labctl.wait import until
+from tests.limits import LIMIT_S
 from tests.owners import OWNERS, Owner, owner_of_kind
 
 pytestmark = [pytest.mark.kernel, pytest.mark.slow]
@@ -56,8 +58,17 @@ def lost(owner: Owner, name: str) -> dict[str, int]:
 
 def burst(owner: Owner, name: str) -> list[int]:
     """Send ten requests at once; return the numbers of the answers in the order they came in."""
-    done = owner.labctl("run", "-l", name, "client2", "time_burst_client", "10.0.2.1", "8080")
-    return [int(number) for number in re.findall(r"seq=(\d+)", done.stdout)]
+    # Listens for longer than the answers take, and is stopped when all are there.
+    client = ("client2", "time_burst_client", "10.0.2.1", "8080", "-t", "60000")
+    started = owner.labctl("run", "-l", name, "-d", "--name", "burst", *client)
+    assert started.returncode == 0, started.stderr
+
+    def numbers() -> list[str]:
+        return re.findall(r"seq=(\d+)", owner.labctl("logs", "-l", name, "burst").stdout)
+
+    assert until(lambda: len(numbers()) >= 10, LIMIT_S)
+    assert owner.labctl("stop", "-l", name, "burst").returncode == 0
+    return [int(number) for number in numbers()]
 
 
 def test_packet_loss(owner: Owner) -> None:
