@@ -11,6 +11,7 @@ import pytest
 
 from tests import leftovers
 from tests import ordinary_user as users
+from tests.limits import LIMIT_S
 from tests.uml import guest
 
 NOTHING_SKIPPED = bool(os.environ.get("CI") or os.environ.get("LABCTL_REQUIRE_KERNEL"))
@@ -135,11 +136,10 @@ def pytest_configure(config: pytest.Config) -> None:
 def pytest_sessionfinish(session: pytest.Session) -> None:
     if _is_worker(session.config):
         return
+    # First: who has still a process cannot be removed.
+    processes = leftovers.processes(f"{RUN_VARIABLE}={os.environ[RUN_VARIABLE]}", LIMIT_S)
     users.remove(os.environ[RUN_VARIABLE])
-    left = [
-        *leftovers.processes(f"{RUN_VARIABLE}={os.environ[RUN_VARIABLE]}", within_s=2.0),
-        *leftovers.since(session.config.stash[_before]),
-    ]
+    left = [*processes, *leftovers.since(session.config.stash[_before])]
     session.config.stash[_after] = left
     if left and session.exitstatus == pytest.ExitCode.OK:
         session.exitstatus = pytest.ExitCode.TESTS_FAILED

@@ -35,7 +35,7 @@ def since(before: Snapshot) -> list[str]:
     ]
 
 
-def processes(marker: str, *, within_s: float) -> list[str]:
+def processes(marker: str, within_s: float) -> list[str]:
     """Return a line for each process with ``NAME=VALUE`` in its environment.
 
     Those that are about to end are waited for, in all at most ``within_s``. The calling process
