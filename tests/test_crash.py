@@ -22,6 +22,7 @@ import pytest
 
 from labctl.kernel.ending import end_holder
 from labctl.wait import until
+from tests.limits import LIMIT_S
 from tests.owners import Owner, owner_of_kind, unique_name
 
 pytestmark = [pytest.mark.kernel, pytest.mark.slow]
@@ -148,7 +149,7 @@ def _expect_no_visitor(owner: Owner, name: str) -> None:
     """What ``exec`` brought in dies with labctl: only the holder is left."""
     holder = {owner.holder_pid(name)}
     # Three looks in a row: in the middle of its exec(2) a process has no environment to be known by.
-    assert until(lambda: all(_processes(name) == holder for _ in range(3)), within_s=10)
+    assert until(lambda: all(_processes(name) == holder for _ in range(3)), LIMIT_S)
 
 
 def _expect_all_or_nothing(owner: Owner, name: str, *, has_ended: bool) -> None:
@@ -164,7 +165,7 @@ def _expect_all_or_nothing(owner: Owner, name: str, *, has_ended: bool) -> None:
 
 
 def _goes(owner: Owner, name: str) -> bool:
-    return bool(until(lambda: not owner.state(name).is_up(), within_s=30))
+    return bool(until(lambda: not owner.state(name).is_up(), LIMIT_S))
 
 
 def _end_holder(owner: Owner, name: str) -> None:
@@ -183,7 +184,7 @@ def _collect(owner: Owner, name: str, was_there: set[str]) -> list[str]:
         assert done.returncode == 0, done.stderr
         return _picture(owner, name) <= was_there
 
-    until(is_clean, within_s=10)
+    until(is_clean, LIMIT_S)
     return sorted(_picture(owner, name) - was_there)
 
 
