@@ -15,7 +15,8 @@ def test_an_exercise_that_is_as_it_should_be(labctl: Labctl) -> None:
 
     done = labctl("verify", "shout", "--seeds", "2", "--rootless")
 
-    assert (done.code, done.err) == (0, "")
+    # A machine that takes long over it is told how far it is.
+    assert (done.code, "error" in done.err) == (0, False)
     assert done.out.startswith("1 exercise, 5 runs, ")
     assert done.out.endswith(": all as it should be\n")
 
