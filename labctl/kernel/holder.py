@@ -15,26 +15,14 @@ import signal
 import socket
 import time
 from collections.abc import Callable
-from typing import Any, NoReturn
+from typing import Any
 
 from labctl.kernel import messages
 from labctl.kernel.carrier import CarrierMirror
-from labctl.kernel.confine import confine
-from labctl.kernel.joining import enter_node
 from labctl.kernel.output import LogWriter
 from labctl.kernel.places import Places
+from labctl.kernel.spawning import Spawner
 from labctl.kernel.wire import HIDDEN, Wire
-
-_DEFAULT_SIGNALS = (
-    signal.SIGCHLD,
-    signal.SIGHUP,
-    signal.SIGINT,
-    signal.SIGPIPE,
-    signal.SIGQUIT,
-    signal.SIGTERM,
-    signal.SIGXFSZ,
-)
-"""What a program gets anew: the interpreter ignores some, the launcher's parent perhaps others."""
 
 _READ_BYTES = 65536
 
@@ -86,8 +74,6 @@ class Holder:
     ) -> None:
         self._listener = listener
         self._logs_fd = logs_fd
-        self._hosts_directory = hosts_directory
-        self._mount_proc = mount_proc
         self._wire = wire
         self._programs: dict[str, _Program] = {}
         self._poll = select.poll()
@@ -95,9 +81,10 @@ class Holder:
         self._carriers: CarrierMirror | None = None
         self._places = Places(None if wire is None else wire.netns_fd)
         self._spare_fd: int | None = os.open("/dev/null", os.O_RDONLY | os.O_CLOEXEC)
-        # Each running program takes two descriptors here; the programs keep the limit they know.
-        self._file_limits = resource.getrlimit(resource.RLIMIT_NOFILE)
-        most = self._file_limits[1]
+        # Before the limit is raised: the programs keep the one they know.
+        self._spawner = Spawner(self._places, hosts_directory, mount_proc=mount_proc)
+        # Each running program takes two descriptors here.
+        _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
         resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
 
     def run(self, commit_fd: int) -> bool:
@@ -254,7 +241,7 @@ class Holder:
         # Before the fork: where there is no room for it, nothing has been started.
         log = LogWriter(name, self._logs_fd)
         try:
-            pid, output_fd = self._spawn(request, fds)
+            pid, output_fd = self._spawner.spawn(request, fds)
         except BaseException:
             log.close()
             raise
@@ -265,67 +252,6 @@ class Holder:
         self._programs.pop(name, None)
         self._programs[name] = program
         return program
-
-    def _spawn(self, request: dict[str, Any], fds: list[int]) -> tuple[int, int]:
-        """Return the process id, and the reading end of the program's output."""
-        opened: list[int] = []
-        try:
-            output_read, output_write = os.pipe2(os.O_CLOEXEC)
-            opened += output_read, output_write
-            failure_read, failure_write = os.pipe2(os.O_CLOEXEC)
-            opened += failure_read, failure_write
-            pid = os.fork()
-        except BaseException:
-            for fd in opened:
-                os.close(fd)
-            raise
-        if pid == 0:
-            self._become(request, fds, output_write, failure_write)
-        os.close(output_write)
-        os.close(failure_write)
-        failure = os.read(failure_read, 4096)  # ends at the exec, or has what went wrong
-        os.close(failure_read)
-        if failure:
-            os.close(output_read)
-            os.waitpid(pid, 0)
-            number, _, text = failure.decode().partition(" ")
-            raise OSError(int(number), text)
-        return pid, output_read
-
-    def _become(
-        self, request: dict[str, Any], fds: list[int], output: int, failure: int
-    ) -> NoReturn:
-        try:
-            os.setsid()
-            signal.set_wakeup_fd(-1)
-            for number in _DEFAULT_SIGNALS:
-                signal.signal(number, signal.SIG_DFL)
-            signal.pthread_sigmask(signal.SIG_SETMASK, ())
-            resource.setrlimit(resource.RLIMIT_NOFILE, self._file_limits)
-            given = dict(zip(request.get("files", ()), fds, strict=True))
-            os.dup2(given["stdin"] if "stdin" in given else os.open("/dev/null", os.O_RDONLY), 0)
-            os.dup2(given.get("stdout", output), 1)
-            os.dup2(given.get("stderr", output), 2)
-            netns = request["netns"]
-            enter_node(
-                netns or "wire",
-                self._hosts_directory,
-                mount_proc=self._mount_proc,
-                netns_file=self._places.file(netns),
-            )
-            try:
-                os.chdir(request["cwd"])
-            except OSError:
-                os.chdir("/")  # a folder that a rootless lab does not show, such as one in /run
-            if request.get("recipe"):
-                confine(request["recipe"], request["argv"])
-            os.execvpe(request["argv"][0], request["argv"], request["env"])
-        except OSError as error:
-            os.write(failure, f"{error.errno or 5} {error.strerror}".encode())
-        except Exception as error:
-            os.write(failure, f"{errno.EINVAL} {error}".encode())
-        finally:
-            os._exit(127)
 
     def _open_socket(self, request: dict[str, Any], client: socket.socket) -> None:
         sock = self._places.open_socket(

@@ -13,18 +13,17 @@ from pathlib import Path
 import pytest
 
 from labctl.kernel import messages
-from labctl.kernel.control import Control, ProgramStatus, RequestRefused
+from labctl.kernel.control import Control, RequestRefused
 from labctl.kernel.control_path import socket_path
 from labctl.kernel.output import LIMIT_BYTES
 from labctl.kernel.state import LabState
 from labctl.programs.logs import read_log
 from labctl.wait import until
+from tests.kernel.starting import run, start
 from tests.limits import LIMIT_S
-from tests.owners import OWNERS, Owner, owner_of_kind, signal_mask
+from tests.owners import OWNERS, Owner, owner_of_kind
 
 pytestmark = pytest.mark.kernel
-
-PATH = {"PATH": os.defpath}
 
 
 @pytest.fixture(params=OWNERS)
@@ -43,21 +42,8 @@ def own_lab(request: pytest.FixtureRequest) -> Iterator[LabState]:
         yield owner.state(name)
 
 
-def _start(lab: LabState, name: str, *argv: str, cwd: str = "/") -> ProgramStatus:
-    netns = lab.netns("client1")
-    assert netns is not None
-    return Control(lab).start(name, "client1", netns, argv, environment=PATH, cwd=cwd)
-
-
-def _run(lab: LabState, *argv: str, cwd: str = "/") -> str:
-    """Run a program of its own name to its end; return its output."""
-    _start(lab, "once", *argv, cwd=cwd)
-    assert Control(lab).wait("once", 60) is not None
-    return read_log(lab, "once").decode()
-
-
 def test_a_program_is_reaped_and_its_exit_status_kept(lab: LabState) -> None:
-    _start(lab, "quick", "sh", "-c", "exit 7")
+    start(lab, "quick", "sh", "-c", "exit 7")
     ended = Control(lab).wait("quick", 60)
 
     assert ended is not None
@@ -67,7 +53,7 @@ def test_a_program_is_reaped_and_its_exit_status_kept(lab: LabState) -> None:
 
 
 def test_a_signal_that_ends_a_program_is_told(lab: LabState) -> None:
-    _start(lab, "server", "cat", "/dev/zero")
+    start(lab, "server", "cat", "/dev/zero")
     Control(lab).signal("server", signal.SIGKILL)
     ended = Control(lab).wait("server", 60)
 
@@ -77,140 +63,18 @@ def test_a_signal_that_ends_a_program_is_told(lab: LabState) -> None:
 
 def test_what_a_program_wrote_last_is_there_when_it_has_ended(lab: LabState) -> None:
     for number in range(20):
-        assert _run(lab, "sh", "-c", f"echo begin; echo {number} >&2") == f"begin\n{number}\n"
+        assert run(lab, "sh", "-c", f"echo begin; echo {number} >&2") == f"begin\n{number}\n"
 
 
 def test_a_program_that_runs_does_not_give_its_name_away(lab: LabState) -> None:
-    _start(lab, "server", "tail", "-f", "/dev/null")
+    start(lab, "server", "tail", "-f", "/dev/null")
     with pytest.raises(RequestRefused, match='"server" is running already'):
-        _start(lab, "server", "true")
-
-
-def test_a_program_that_cannot_be_executed_is_refused_with_the_reason(lab: LabState) -> None:
-    with pytest.raises(RequestRefused) as refused:
-        _start(lab, "typo", "no-such-program")
-
-    assert refused.value.errno == errno.ENOENT
-    assert Control(lab).programs() == []
-
-
-@pytest.mark.parametrize("argv", [[], ["true", "a\0b"]])
-def test_a_command_that_no_kernel_takes_is_refused(own_lab: LabState, argv: list[str]) -> None:
-    with pytest.raises(RequestRefused):
-        _start(own_lab, "odd", *argv)
-
-    assert Control(own_lab).programs() == []
-
-
-def test_a_working_directory_that_the_lab_does_not_show_is_replaced(lab: LabState) -> None:
-    assert _run(lab, "pwd", cwd="/run/no/such/folder") == "/\n"
-
-
-def test_a_program_gets_the_signals_of_a_fresh_process(lab: LabState) -> None:
-    status = _run(lab, "grep", "-E", "Sig(Blk|Ign)", "/proc/self/status")
-
-    assert [signal_mask(line) for line in status.splitlines()] == [0, 0]
-
-
-def test_a_program_has_three_files_open_and_the_usual_limit(lab: LabState) -> None:
-    soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
-
-    assert _run(lab, "sh", "-c", "ls /proc/$$/fd | head -n 3; ulimit -n").split() == [
-        "0",
-        "1",
-        "2",
-        str(soft),
-    ]
-
-
-def test_stdin_is_the_file_that_came_with_the_request(lab: LabState, tmp_path: Path) -> None:
-    (tmp_path / "input").write_text("hello")
-    netns = lab.netns("client1")
-    assert netns is not None
-    with (tmp_path / "input").open() as file:
-        Control(lab).start(
-            "reader",
-            "client1",
-            netns,
-            ["cat"],
-            environment=PATH,
-            cwd="/",
-            stdin_fd=file.fileno(),
-        )
-    Control(lab).wait("reader", 60)
-
-    assert read_log(lab, "reader") == b"hello"
-
-
-def test_output_goes_to_the_files_that_came_with_the_request(lab: LabState) -> None:
-    netns = lab.netns("client1")
-    assert netns is not None
-    out_read, out_write = os.pipe()
-    err_read, err_write = os.pipe()
-    script = "echo to one; echo to the other >&2"
-    Control(lab).start(
-        "writer",
-        "client1",
-        netns,
-        ["sh", "-c", script],
-        environment=PATH,
-        cwd="/",
-        stdout_fd=out_write,
-        stderr_fd=err_write,
-    )
-    ended = Control(lab).wait("writer", 60)
-    os.close(out_write)
-    os.close(err_write)
-    with os.fdopen(out_read) as out, os.fdopen(err_read) as err:
-        written = out.read(), err.read()
-
-    assert ended is not None
-    assert ended.exit_status == 0
-    assert written == ("to one\n", "to the other\n")
-    assert read_log(lab, "writer") == b""
-
-
-@pytest.mark.parametrize("stream", ["stdout", "stderr"])
-def test_what_has_no_file_of_its_own_goes_into_the_log(lab: LabState, stream: str) -> None:
-    netns = lab.netns("client1")
-    assert netns is not None
-    read, write = os.pipe()
-    Control(lab).start(
-        "writer",
-        "client1",
-        netns,
-        ["sh", "-c", "cat; echo out; echo err >&2"],
-        environment=PATH,
-        cwd="/",
-        stdout_fd=write if stream == "stdout" else None,
-        stderr_fd=write if stream == "stderr" else None,
-    )
-    Control(lab).wait("writer", 60)
-    os.close(write)
-    with os.fdopen(read) as file:
-        given = file.read()
-    expected = ("out\n", b"err\n") if stream == "stdout" else ("err\n", b"out\n")
-
-    assert (given, read_log(lab, "writer")) == expected
-
-
-def test_an_environment_larger_than_a_socket_takes_arrives(lab: LabState) -> None:
-    # A single word may have 128 KiB (execve(2)).
-    environment = PATH | {f"BIG{number}": "x" * 100_000 for number in range(5)}
-    netns = lab.netns("client1")
-    assert netns is not None
-    script = "echo ${#BIG0} ${#BIG4}"
-    Control(lab).start(
-        "big", "client1", netns, ["sh", "-c", script], environment=environment, cwd="/"
-    )
-    Control(lab).wait("big", 60)
-
-    assert read_log(lab, "big") == b"100000 100000\n"
+        start(lab, "server", "true")
 
 
 def test_a_list_of_programs_larger_than_a_socket_takes_arrives(own_lab: LabState) -> None:
     for number in range(8):
-        _start(own_lab, f"p{number}", "true", "x" * 100_000)
+        start(own_lab, f"p{number}", "true", "x" * 100_000)
 
     assert [program.name for program in Control(own_lab).programs()] == [
         f"p{number}" for number in range(8)
@@ -218,7 +82,7 @@ def test_a_list_of_programs_larger_than_a_socket_takes_arrives(own_lab: LabState
 
 
 def test_a_program_that_closes_its_output_runs_on(lab: LabState) -> None:
-    _start(lab, "quiet", "sh", "-c", "exec >&- 2>&-; exec sleep 1000")
+    start(lab, "quiet", "sh", "-c", "exec >&- 2>&-; exec sleep 1000")
     ended = Control(lab).wait("quiet", 0.05)
     (program,) = Control(lab).programs()
 
@@ -229,7 +93,7 @@ def test_a_program_that_closes_its_output_runs_on(lab: LabState) -> None:
 def test_a_program_that_daemonises_has_ended_and_its_child_dies_with_the_lab(
     lab: LabState,
 ) -> None:
-    _start(lab, "daemon", "sh", "-c", "setsid sh -c 'echo $$; exec tail -f /dev/null' & exit 0")
+    start(lab, "daemon", "sh", "-c", "setsid sh -c 'echo $$; exec tail -f /dev/null' & exit 0")
     ended = Control(lab).wait("daemon", 60)
     output = until(lambda: read_log(lab, "daemon"), LIMIT_S)
 
@@ -248,9 +112,9 @@ def test_a_child_that_outlives_its_program_does_not_write_into_the_next_ones_log
     gate = tmp_path / "gate"
     os.mkfifo(gate)
     gate.chmod(0o666)
-    _start(lab, "server", "sh", "-c", f"(read word <{gate}; echo old; : >{gate}.done) & exit 0")
+    start(lab, "server", "sh", "-c", f"(read word <{gate}; echo old; : >{gate}.done) & exit 0")
     Control(lab).wait("server", 60)
-    _start(lab, "server", "sh", "-c", "echo new; exec tail -f /dev/null")
+    start(lab, "server", "sh", "-c", "echo new; exec tail -f /dev/null")
     until(lambda: read_log(lab, "server"), LIMIT_S)
     gate.write_text("go\n")
     done = until(lambda: (tmp_path / "gate.done").exists(), LIMIT_S)
@@ -262,7 +126,7 @@ def test_a_child_that_outlives_its_program_does_not_write_into_the_next_ones_log
 
 
 def test_endless_output_fills_neither_the_disk_nor_the_holders_time(lab: LabState) -> None:
-    _start(lab, "endless", "yes")
+    start(lab, "endless", "yes")
     logs = Path(lab.file("logs"))
     rotated = until(lambda: (logs / "endless.old").exists(), LIMIT_S)
     answered = [Control(lab).programs()[0].name for _ in range(5)]
@@ -276,7 +140,7 @@ def test_endless_output_fills_neither_the_disk_nor_the_holders_time(lab: LabStat
 
 
 def test_waiting_with_a_deadline_leaves_nothing_open_in_the_holder(own_lab: LabState) -> None:
-    _start(own_lab, "server", "tail", "-f", "/dev/null")
+    start(own_lab, "server", "tail", "-f", "/dev/null")
     holder = own_lab.holder()
     assert holder is not None
     # More than it may have open at once.
@@ -294,7 +158,7 @@ def test_a_holder_without_free_descriptors_refuses_and_lives(own_lab: LabState) 
     numbers = iter(range(40))
 
     def start_one() -> None:
-        _start(own_lab, f"p{next(numbers)}", "tail", "-f", "/dev/null")
+        start(own_lab, f"p{next(numbers)}", "tail", "-f", "/dev/null")
 
     def start_all() -> None:
         while True:
@@ -306,7 +170,7 @@ def test_a_holder_without_free_descriptors_refuses_and_lives(own_lab: LabState) 
 
     assert refused.value.errno == errno.EMFILE
     assert len(Control(own_lab).programs()) == next(numbers) - 1 > 5
-    _start(own_lab, "another", "true")
+    start(own_lab, "another", "true")
 
 
 @contextmanager
@@ -391,7 +255,7 @@ def test_a_request_that_makes_no_sense_is_refused_and_the_lab_lives(
 
 
 def test_a_number_no_system_call_takes_is_refused_and_the_lab_lives(own_lab: LabState) -> None:
-    _start(own_lab, "server", "tail", "-f", "/dev/null")
+    start(own_lab, "server", "tail", "-f", "/dev/null")
     with pytest.raises(RequestRefused):
         Control(own_lab).signal("server", 10**30)
 
@@ -412,9 +276,9 @@ def test_a_client_that_goes_before_its_answer_does_no_harm(own_lab: LabState) ->
 
 @pytest.mark.parametrize("number", ["INT", "TERM", "HUP", "QUIT", "USR1", "KILL", "STOP"])
 def test_no_signal_from_inside_ends_the_lab(lab: LabState, number: str) -> None:
-    _run(lab, "sh", "-c", f"kill -s {number} 1")
+    run(lab, "sh", "-c", f"kill -s {number} 1")
 
-    assert _run(lab, "echo", "alive") == "alive\n"
+    assert run(lab, "echo", "alive") == "alive\n"
 
 
 def test_a_socket_that_was_asked_for_lives_in_the_node(lab: LabState) -> None:
