@@ -335,7 +335,17 @@ class _Heard:
         signal.signal(signal.SIGINT, lambda number, frame: None)
 
 
-_EACH_RUN_NEEDS = ("labctl.grading.judge", "labctl.observe.ladder", "labctl.testing")
+_EACH_RUN_NEEDS = (
+    "labctl.grading.judge",
+    "labctl.kernel.holder",
+    "labctl.observe.ladder",
+    "labctl.testing",
+    "labctl.topology.copies",
+    "labctl.topology.load",
+    "encodings.unicode_escape",
+    "encodings.utf_8_sig",
+)
+"""Also what is imported late elsewhere, such as by the holder of every lab."""
 
 
 def _load() -> None:
