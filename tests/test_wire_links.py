@@ -22,7 +22,7 @@ from labctl.wait import until
 from labctl.wire.client import EMULATOR
 from tests.limits import LIMIT_S
 from tests.owners import OWNERS, owner_of_kind
-from tests.wired_lab import A4, A6, B4, B6, WiredLab, wired_lab
+from tests.wired_lab import A4, A6, B4, B6, WiredLab, all_until_quiet, wired_lab
 
 pytestmark = [pytest.mark.kernel, pytest.mark.xdist_group("root-names")]
 
@@ -56,14 +56,7 @@ def any_lab(lab: WiredLab, request: pytest.FixtureRequest) -> WiredLab:
 
 def rest_of(receiver: socket.socket) -> list[bytes]:
     """Return every datagram that arrives until none does for a while."""
-    found: list[bytes] = []
-    receiver.settimeout(QUIET_S)
-    while True:
-        try:
-            found.append(receiver.recv(65536))
-        except TimeoutError:
-            receiver.settimeout(LIMIT_S)
-            return found
+    return all_until_quiet(receiver, QUIET_S)
 
 
 def numbers_of(datagrams: list[bytes]) -> list[int]:

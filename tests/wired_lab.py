@@ -41,6 +41,18 @@ links:
 """
 
 
+def all_until_quiet(receiver: socket.socket, quiet_s: float) -> list[bytes]:
+    """Return every datagram that is there, and that comes until none has for so long."""
+    found: list[bytes] = []
+    receiver.settimeout(quiet_s)
+    while True:
+        try:
+            found.append(receiver.recv(65536))
+        except (BlockingIOError, TimeoutError):
+            receiver.settimeout(LIMIT_S)
+            return found
+
+
 class WiredLab:
     """The lab while it is up."""
 
@@ -102,14 +114,7 @@ class WiredLab:
         sender.send(mark)
         while tap.recv(100) != mark:
             pass
-        found: list[bytes] = []
-        receiver.settimeout(0)
-        while True:
-            try:
-                found.append(receiver.recv(65536))
-            except BlockingIOError:
-                receiver.settimeout(LIMIT_S)
-                return found
+        return all_until_quiet(receiver, 0)
 
     def impair(self, place: str, words: str) -> None:
         """Do what ``labctl impair`` does with these words."""

@@ -53,7 +53,7 @@ def confine(recipe: Recipe, command: Sequence[str]) -> NoReturn:
     """
     try:
         _confine(recipe, command)
-    except OSError as error:
+    except Exception as error:
         os.write(2, f"labctl: the sandbox cannot be made: {error}\n".encode())
     finally:
         os._exit(SETUP_FAILED)
